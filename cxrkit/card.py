@@ -1,0 +1,136 @@
+"""The records that a preset's card is made of: calibration, operating points, metrics, population."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+MINIMUM_POSITIVES = 30
+"""Below this number of positives an operating point is marked unsupported."""
+
+Rule = Literal["youden", "screening", "rule-in", "custom"]
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0)]
+STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+@dataclass(frozen=True, config=STRICT)
+class Calibration:
+    """From the raw logit z of one finding to its calibrated probability.
+
+    ``p = sigmoid(slope * z + intercept)``. The intercept already contains the shift from the
+    prevalence of the fitting set to the reference prevalence, where the preset names one.
+
+    Attributes
+    ----------
+    slope, intercept
+        Of the logistic model (Platt 1999).
+    method
+        ``"platt"`` (own slope), ``"shared-slope"`` (one slope for all findings) or ``"identity"``.
+    split, n, positives
+        What it was fitted on.
+    prevalence
+        The prevalence at which the probability is stated, or None when it was never fitted.
+    """
+
+    slope: float
+    intercept: float
+    method: Literal["platt", "shared-slope", "identity"]
+    split: str
+    n: int
+    positives: int
+    prevalence: float | None = None
+
+    def probability(self, logit: float) -> float:
+        """Calibrated probability of a raw logit, in (0, 1)."""
+        z = self.slope * logit + self.intercept
+        return 1.0 / (1.0 + math.exp(-z)) if z >= 0 else math.exp(z) / (1.0 + math.exp(z))
+
+
+@dataclass(frozen=True, config=STRICT)
+class OperatingPoint:
+    """A threshold on the calibrated probability, and what it gave on the split it was fitted on.
+
+    It belongs to the weights of one sha256; see `cxrkit.preset.Preset.operating_point`.
+    """
+
+    finding: str
+    rule: Rule
+    threshold: Share
+    sensitivity: Share
+    specificity: Share
+    split: str
+    n: int
+    positives: int
+    weights_sha256: str
+
+    @property
+    def supported(self) -> bool:
+        """False when it was fitted on too few positives, or negatives, to be relied on."""
+        return min(self.positives, self.n - self.positives) >= MINIMUM_POSITIVES
+
+
+@dataclass(frozen=True, config=STRICT)
+class Metric:
+    """One number of an evaluation with its 95 % interval; `finding` is ``"macro"`` for the mean."""
+
+    finding: str
+    name: str
+    value: float
+    low: float
+    high: float
+    n: int
+    positives: int
+    split: str
+    weights_sha256: str
+
+
+@dataclass(frozen=True, config=STRICT)
+class LabelCount:
+    """Labels of one finding in the training split: known positives and known labels."""
+
+    finding: str
+    positives: Count
+    total: Count
+
+
+@dataclass(frozen=True, config=STRICT)
+class Population:
+    """Whom the training radiographs show; readings outside of it carry a warning."""
+
+    description: str
+    age_bands: tuple[str, ...]
+    views: tuple[str, ...]
+
+    def mismatches(self, age_band: str | None, view: str | None) -> tuple[str, ...]:
+        """Sentences that say how a radiograph lies outside the population; unknown facts are silent."""
+        found = []
+        if age_band is not None and age_band not in self.age_bands:
+            found.append(f"The patient's age band ({age_band} years) was not in the training population.")
+        if view is not None and view not in self.views:
+            found.append(f"The {view} view was not in the training population.")
+        return tuple(found)
+
+
+@dataclass(frozen=True, config=STRICT)
+class ReferencePrevalence:
+    """The prevalence per finding to which calibrated probabilities are shifted, and its source."""
+
+    source: str
+    by_finding: dict[str, float]
+
+
+@dataclass(frozen=True, config=STRICT)
+class TrainingRecord:
+    """What the weights were trained on, and how."""
+
+    summary: str
+    data: tuple[str, ...]
+    images: int
+    patients: int
+    validation_images: int
+    seed: int
+    command: str

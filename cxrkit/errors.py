@@ -1,0 +1,110 @@
+"""Every error that a user can cause, in one tree.
+
+A ``CxrError`` carries a message and a remedy: two sentences fit for a clinician, free of
+file paths and of patient identity. The dashboard shows both, scripts print both and exit
+with status 2. Any other exception is a defect of cxrkit and is reported as an incident.
+
+::
+
+    CxrError
+    |-- RadiographError            the file cannot be used as a radiograph
+    |   |-- UnsupportedFormat      neither DICOM nor an image format that is read (or encoded unreadably)
+    |   |-- CorruptFile            damaged, truncated or contradicting itself
+    |   |-- TooLarge               more bytes, pixels or frames than are accepted
+    |   `-- UnsuitableImage        decodes, but holds no usable picture (blank, tiny, a thin strip)
+    |-- PresetError                a model or its card cannot be used
+    |   |-- PresetNotFound
+    |   |-- PresetInvalid          the card contradicts itself or its weights
+    |   |-- WeightsMissing
+    |   |-- WeightsCorrupt         truncated, not HDF5, or another sha256 than the card names
+    |   |-- WeightsMismatch        a layer or finding differs between the file and the network
+    |   `-- OperatingPointMismatch a threshold of other weights
+    |-- FindingUnknown             the model has no such finding
+    |-- ManifestError              a table of images and labels cannot be used
+    |-- TrainConfigError           train_config.json is missing, stale or inconsistent
+    `-- TrainingError              a training run cannot start or go on
+"""
+
+
+class CxrError(Exception):
+    """Base of all expected errors.
+
+    Parameters
+    ----------
+    message
+        What is wrong, in one sentence.
+    remedy
+        What the reader can do about it, in one sentence.
+    """
+
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.remedy}"
+
+
+class RadiographError(CxrError):
+    """The file cannot be used as a radiograph."""
+
+
+class UnsupportedFormat(RadiographError):
+    """The bytes are neither DICOM nor a supported image, or use an encoding that cannot be decoded."""
+
+
+class CorruptFile(RadiographError):
+    """The file is damaged, truncated or contradicts itself."""
+
+
+class TooLarge(RadiographError):
+    """The file declares more bytes, pixels or frames than are accepted."""
+
+
+class UnsuitableImage(RadiographError):
+    """The file decodes, but what it shows cannot be a radiograph."""
+
+
+class PresetError(CxrError):
+    """A model preset cannot be used."""
+
+
+class PresetNotFound(PresetError):
+    """No preset of that name exists."""
+
+
+class PresetInvalid(PresetError):
+    """The preset's card is malformed or contradicts itself or its weights."""
+
+
+class WeightsMissing(PresetError):
+    """The weights file does not exist."""
+
+
+class WeightsCorrupt(PresetError):
+    """The weights file is truncated, is not HDF5, or is not the file that the card names."""
+
+
+class WeightsMismatch(PresetError):
+    """A layer or a finding differs between the weights file and the network."""
+
+
+class OperatingPointMismatch(PresetError):
+    """An operating point was fitted for other weights."""
+
+
+class FindingUnknown(CxrError):
+    """The model does not know the finding."""
+
+
+class ManifestError(CxrError):
+    """A table of images and labels cannot be used."""
+
+
+class TrainConfigError(CxrError):
+    """``train_config.json`` is missing, stale or inconsistent."""
+
+
+class TrainingError(CxrError):
+    """A training run cannot start or cannot go on."""

@@ -1,0 +1,241 @@
+"""A preset: model card, registry record and typed configuration in one.
+
+A preset is a folder ``weights/<name>/`` that holds ``preset.json`` (this record),
+``model.weights.h5`` (whose sha256 the record names), ``label_counts.csv`` (labels of the
+training split) and ``evaluation.json``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from cxrkit.card import (
+    STRICT,
+    Calibration,
+    LabelCount,
+    Metric,
+    OperatingPoint,
+    Population,
+    ReferencePrevalence,
+    Rule,
+    TrainingRecord,
+)
+from cxrkit.errors import (
+    FindingUnknown,
+    OperatingPointMismatch,
+    PresetInvalid,
+    PresetNotFound,
+    WeightsCorrupt,
+    WeightsMissing,
+)
+
+WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
+"""Folder of the shipped presets."""
+
+CARD = "preset.json"
+Geometry = Literal["squash", "pad", "crop"]
+Intensity = Literal["sample-standard", "unit"]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Preset:
+    """One model as it ships: findings in the order of its outputs, and everything known about it.
+
+    Attributes
+    ----------
+    name, title, version
+        Folder name, words for a person, and version of the weights.
+    backbone, feature_layer, head
+        Names in the table of `cxrkit.model.backbones`.
+    findings
+        In the order of the network's outputs.
+    input_size
+        Side of the square network input, in pixels.
+    geometry
+        ``"squash"`` scales both axes to the square, ``"pad"`` adds black borders, ``"crop"`` takes
+        the central square.
+    intensity
+        ``"sample-standard"``: zero mean and unit variance per image; ``"unit"``: 0..1 as it is.
+    weights_file, weights_sha256
+        Beside the card; without a matching sha256 the model cannot read.
+    calibration
+        One per finding, in the order of `findings`.
+    label_counts
+        Labels of the training split, in the order of `findings`.
+    reference_prevalence
+        To which the calibrated probabilities are shifted, or None: then they hold at the prevalence
+        of the split they were fitted on.
+    notice
+        Shown with every reading, such as "demonstration weights: ..."; empty for none.
+    """
+
+    name: str
+    title: str
+    version: str
+    backbone: str
+    feature_layer: str
+    head: str
+    findings: tuple[str, ...]
+    input_size: int
+    geometry: Geometry
+    intensity: Intensity
+    weights_file: str
+    weights_sha256: str
+    calibration: dict[str, Calibration]
+    label_counts: tuple[LabelCount, ...]
+    operating_points: tuple[OperatingPoint, ...]
+    population: Population
+    training: TrainingRecord
+    intended_use: str
+    limits: tuple[str, ...]
+    label_noise: tuple[str, ...] = ()
+    metrics: tuple[Metric, ...] = ()
+    reference_prevalence: ReferencePrevalence | None = None
+    notice: str = ""
+    folder: str = dataclasses.field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        def refuse(message: str) -> None:
+            raise PresetInvalid(
+                f"The card of preset {self.name!r} is inconsistent: {message}.",
+                "Restore preset.json from the release, or train the preset again.",
+            )
+
+        if not self.findings or len(set(self.findings)) != len(self.findings):
+            refuse("its findings are empty or repeated")
+        counted = tuple(c.finding for c in self.label_counts)
+        if counted != self.findings:
+            refuse(f"label counts are for {', '.join(counted)}")
+        if set(self.calibration) != set(self.findings):
+            odd = sorted(set(self.calibration) ^ set(self.findings))
+            refuse(f"calibration and findings differ in {', '.join(odd)}")
+        for point in self.operating_points:
+            if point.finding not in self.findings:
+                refuse(f"an operating point is for {point.finding}, which it does not predict")
+            if point.weights_sha256 != self.weights_sha256:
+                raise OperatingPointMismatch(
+                    f"The {point.rule} operating point for {point.finding} was fitted for other weights "
+                    f"than those of preset {self.name!r}.",
+                    "Fit the operating points again on the validation split of these weights.",
+                )
+        for metric in self.metrics:
+            if metric.weights_sha256 != self.weights_sha256:
+                refuse(f"the {metric.name} of {metric.finding} was measured with other weights")
+
+    # -- files ---------------------------------------------------------------------------------
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> Preset:
+        """Read ``preset.json`` in `folder`.
+
+        Raises
+        ------
+        PresetNotFound
+            There is no card.
+        PresetInvalid, OperatingPointMismatch
+            The card is malformed or contradicts itself.
+        """
+        path = Path(folder) / CARD
+        try:
+            raw = path.read_bytes()
+        except OSError:
+            raise PresetNotFound(
+                f"There is no preset named {Path(folder).name!r}.",
+                "Choose one of the presets in the weights folder, or train one with scripts/train.py.",
+            ) from None
+        try:
+            preset = TypeAdapter(cls).validate_json(raw)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "the file"
+            raise PresetInvalid(
+                f"The card of preset {Path(folder).name!r} is malformed at {where}: {first['msg']}.",
+                "Restore preset.json from the release, or train the preset again.",
+            ) from None
+        return dataclasses.replace(preset, folder=str(folder))
+
+    def save(self, folder: str | os.PathLike[str]) -> Path:
+        """Write ``preset.json`` into `folder` (created if need be) in one step; return its path."""
+        path = Path(folder) / CARD
+        path.parent.mkdir(parents=True, exist_ok=True)
+        plain = dataclasses.replace(self, folder="")
+        text = TypeAdapter(Preset).dump_json(plain, indent=2, exclude={"folder"}) + b"\n"
+        temporary = path.with_suffix(".tmp")
+        temporary.write_bytes(text)
+        temporary.replace(path)
+        return path
+
+    def verified_weights(self) -> Path:
+        """Path of the weights file after its sha256 was compared with the card's.
+
+        Raises
+        ------
+        WeightsMissing, WeightsCorrupt
+        """
+        path = Path(self.folder or WEIGHTS / self.name) / self.weights_file
+        if not path.is_file():
+            raise WeightsMissing(
+                f"The weights file {self.weights_file} of preset {self.name!r} is missing.",
+                "Restore it from the release (with git: git checkout weights), or train the preset again.",
+            )
+        if file_sha256(path) != self.weights_sha256 or not self.weights_sha256:
+            raise WeightsCorrupt(
+                f"The weights file {self.weights_file} of preset {self.name!r} is not the file that its card names "
+                "(its sha256 differs): it is truncated, altered or of another version.",
+                "Restore both files from the same release, or train the preset again.",
+            )
+        return path
+
+    # -- look-ups ------------------------------------------------------------------------------
+
+    def require(self, finding: str) -> int:
+        """Index of a finding among the network's outputs; raises `FindingUnknown`."""
+        try:
+            return self.findings.index(finding)
+        except ValueError:
+            raise FindingUnknown(
+                f"Preset {self.name!r} does not predict {finding!r}.", f"It predicts: {', '.join(self.findings)}."
+            ) from None
+
+    def operating_point(self, finding: str, rule: Rule) -> OperatingPoint | None:
+        """The named operating point of a finding, or None when none could be fitted."""
+        self.require(finding)
+        found = (p for p in self.operating_points if p.finding == finding and p.rule == rule)
+        return next(found, None)
+
+    def metric(self, finding: str, name: str, split: str = "test") -> Metric | None:
+        """A metric of the card by finding (or ``"macro"``), name and split."""
+        found = (m for m in self.metrics if (m.finding, m.name, m.split) == (finding, name, split))
+        return next(found, None)
+
+    def with_operating_points(self, points: Iterable[OperatingPoint]) -> Preset:
+        """A copy with these operating points; those of other weights are refused."""
+        return dataclasses.replace(self, operating_points=tuple(points))
+
+
+def file_sha256(path: str | os.PathLike[str]) -> str:
+    """Hexadecimal sha256 of a file's bytes."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def list_presets(folder: str | os.PathLike[str] = WEIGHTS) -> tuple[Preset, ...]:
+    """All presets in `folder`, by name. A malformed card raises, it is not skipped."""
+    cards = sorted(Path(folder).glob(f"*/{CARD}"))
+    return tuple(Preset.load(card.parent) for card in cards)
+
+
+def find_preset(preset: str | os.PathLike[str] | Preset, folder: str | os.PathLike[str] = WEIGHTS) -> Preset:
+    """A preset by name in `folder`, or from a preset folder's own path, or as it is."""
+    if isinstance(preset, Preset):
+        return preset
+    named = Path(folder) / preset
+    return Preset.load(named if (named / CARD).is_file() or not Path(preset).is_dir() else preset)
