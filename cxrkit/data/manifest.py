@@ -1,0 +1,275 @@
+"""Tables of images and labels: one CSV in, checked rows with their images and labels out.
+
+A manifest is a CSV with a column ``image`` and one column of 0, 1 or blank (unknown) per finding.
+Other columns are kept and ignored, except ``split`` and the patient's key.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import os
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from cxrkit.card import LabelCount
+from cxrkit.errors import ManifestError
+
+IMAGE = "image"
+SPLIT = "split"
+_HEADER_ROWS = 2  # the header is row 1, so the first label stands in row 2, as a spreadsheet counts
+_VALUES = {"": np.nan, "nan": np.nan, "0": 0.0, "0.0": 0.0, "1": 1.0, "1.0": 1.0}
+
+
+@dataclass(frozen=True, eq=False)
+class Manifest:
+    """Rows of a label table whose images were found.
+
+    Attributes
+    ----------
+    source
+        File name of the CSV, without its folder.
+    sha256
+        Of the CSV's bytes, in hexadecimal.
+    findings
+        The k findings in the order of the columns of `labels`.
+    images
+        n paths, each a file on disk.
+    labels
+        n x k float32: 0, 1, or NaN where unknown.
+    table
+        Every column as read (text), n rows.
+    """
+
+    source: str
+    sha256: str
+    findings: tuple[str, ...]
+    images: tuple[Path, ...]
+    labels: npt.NDArray[np.float32]
+    table: pd.DataFrame
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def subset(self, rows: npt.ArrayLike) -> Manifest:
+        """The rows that a boolean mask (n) or integer indices name, in that order."""
+        chosen = np.asarray(rows)
+        if chosen.dtype == np.bool_:
+            if chosen.shape != (len(self),):
+                raise ValueError(f"a mask needs the shape ({len(self)},), not {chosen.shape}")
+            chosen = np.flatnonzero(chosen)
+        chosen = chosen.astype(np.int64)
+        return Manifest(
+            self.source,
+            self.sha256,
+            self.findings,
+            tuple(self.images[i] for i in chosen),
+            self.labels[chosen],
+            self.table.iloc[chosen].reset_index(drop=True),
+        )
+
+    def patients(self) -> npt.NDArray[np.str_]:
+        """Key of each row's patient: ``patient_key``, else ``patient_id``, else the image's name.
+
+        A blank key is unknown, so such a row counts as a patient of its own.
+        """
+        names = self.table[IMAGE].to_numpy(dtype=np.str_)
+        column = next((c for c in ("patient_key", "patient_id") if c in self.table.columns), None)
+        if column is None:
+            return names
+        keys = self.table[column].to_numpy(dtype=np.str_)
+        return np.where(np.char.strip(keys) == "", names, keys)
+
+    def counts(self) -> tuple[LabelCount, ...]:
+        """Positives and known labels per finding."""
+        return _counts(self.labels, self.findings)
+
+
+def read_manifest(
+    path: str | os.PathLike[str],
+    findings: Sequence[str],
+    *,
+    images: str | os.PathLike[str] | None = None,
+    split: str | None = None,
+    label_map: Mapping[str, str] | None = None,
+    allow_missing: bool = False,
+    only: Mapping[str, str] | None = None,
+) -> Manifest:
+    """Read a table of images and labels and find its images.
+
+    Parameters
+    ----------
+    path
+        The CSV (or ``.csv.gz``), UTF-8, with a header.
+    findings
+        The k findings wanted, in the order wanted.
+    images
+        Folder in which each image is sought first, before the CSV's folder and its ``images``.
+    split
+        Keep only the rows of this value of the column ``split``.
+    label_map
+        Label column -> finding, such as ``{"label": "Pneumonia"}``.
+    allow_missing
+        A finding without a column becomes unknown in every row instead of being refused.
+    only
+        Column -> value: keep only the rows that carry these values.
+
+    Raises
+    ------
+    ManifestError
+        The table cannot be read, lacks a column or rows, holds a label other than 0, 1 or blank,
+        or images are missing.
+    """
+    table, sha256 = read_table(path)
+    if IMAGE not in table.columns:
+        raise ManifestError("The table has no column named image.", "Add one with the file name of each image.")
+    table = _select(table, split, only)
+    labels = label_matrix(table, findings, label_map=label_map, allow_missing=allow_missing)
+    home = Path(path).resolve().parent
+    folders = ([Path(images)] if images is not None else []) + [home, home / "images"]
+    found = _find(table[IMAGE].tolist(), folders)
+    return Manifest(Path(path).name, sha256, tuple(findings), found, labels, table.reset_index(drop=True))
+
+
+def read_label_counts(
+    path: str | os.PathLike[str],
+    findings: Sequence[str],
+    *,
+    split: str | None = None,
+    label_map: Mapping[str, str] | None = None,
+    allow_missing: bool = False,
+    only: Mapping[str, str] | None = None,
+) -> tuple[tuple[LabelCount, ...], str]:
+    """Label counts of a table and the sha256 of its bytes; the images need not be at hand.
+
+    Parameters and errors are those of `read_manifest`.
+    """
+    table, sha256 = read_table(path)
+    table = _select(table, split, only)
+    labels = label_matrix(table, findings, label_map=label_map, allow_missing=allow_missing)
+    return _counts(labels, findings), sha256
+
+
+def read_table(path: str | os.PathLike[str]) -> tuple[pd.DataFrame, str]:
+    """A CSV (or ``.csv.gz``) with every cell as text (blank stays ``""``), and the sha256 of its bytes.
+
+    Raises
+    ------
+    ManifestError
+        It cannot be read, names a column twice, or has no rows.
+    """
+    try:
+        raw = Path(path).read_bytes()
+    except OSError:
+        raise ManifestError("The table cannot be opened.", "Check its name, and that you may read it.") from None
+    try:
+        plain = gzip.decompress(raw) if raw.startswith(b"\x1f\x8b") else raw
+        frame = pd.read_csv(io.BytesIO(plain), dtype=str, keep_default_na=False, encoding="utf-8-sig", header=None)
+    except (ValueError, OSError, EOFError, zlib.error):  # pandas' parser errors are ValueErrors
+        raise ManifestError(
+            "The table cannot be read as comma-separated text.", "Save it as CSV in UTF-8 with a header."
+        ) from None
+    header = [name.strip() for name in frame.iloc[0].astype(str)]
+    twice = sorted({name for name in header if header.count(name) > 1})
+    if twice:
+        raise ManifestError(f"The table names the column {twice[0]!r} twice.", "Keep one column of each name.")
+    table = frame.iloc[1:].set_axis(header, axis=1).fillna("").reset_index(drop=True)
+    if table.empty:
+        raise ManifestError("The table has no rows.", "Give a table with at least one image.")
+    return table, hashlib.sha256(raw).hexdigest()
+
+
+def label_matrix(
+    table: pd.DataFrame,
+    findings: Sequence[str],
+    *,
+    label_map: Mapping[str, str] | None = None,
+    allow_missing: bool = False,
+) -> npt.NDArray[np.float32]:
+    """n x k labels of a table: 0, 1, or NaN where blank. Row numbers in errors follow the table's index."""
+    columns = _columns(table, findings, label_map or {})
+    absent = [finding for finding in findings if finding not in columns]
+    if absent and (not allow_missing or not columns):
+        raise ManifestError(
+            f"The table has no column for {', '.join(absent)}.",
+            "Add the column, name the label column with --label-map COLUMN=FINDING, or allow missing findings.",
+        )
+    labels = np.full((len(table), len(findings)), np.nan, np.float32)
+    for k, finding in enumerate(findings):
+        if finding in columns:
+            labels[:, k] = _parse(table[columns[finding]], finding)
+    return labels
+
+
+def _columns(table: pd.DataFrame, findings: Sequence[str], label_map: Mapping[str, str]) -> dict[str, str]:
+    """Finding -> its column in the table, for those that have one."""
+    columns = {finding: finding for finding in findings if finding in table.columns and finding not in label_map}
+    for column, finding in label_map.items():
+        if finding not in findings:
+            raise ManifestError(
+                f"The label map names {finding!r}, which is not among the findings.",
+                f"Map to one of: {', '.join(findings)}.",
+            )
+        if column not in table.columns:
+            raise ManifestError(
+                f"The label map names the column {column!r}, which the table lacks.", "Check the name of the column."
+            )
+        if finding in columns:
+            raise ManifestError(f"Two columns hold labels of {finding}.", "Map one column only.")
+        columns[finding] = column
+    return columns
+
+
+def _parse(cells: pd.Series, finding: str) -> npt.NDArray[np.float32]:
+    texts = cells.astype(str).str.strip().str.lower()
+    odd = texts[~texts.isin(list(_VALUES))]
+    if len(odd):
+        raise ManifestError(
+            f"The label of {finding} in row {int(odd.index[0]) + _HEADER_ROWS} is neither 0, 1 nor blank.",
+            "Use 1 for present, 0 for absent and a blank for unknown.",
+        )
+    return texts.map(_VALUES).to_numpy(dtype=np.float32)
+
+
+def _select(table: pd.DataFrame, split: str | None, only: Mapping[str, str] | None) -> pd.DataFrame:
+    wanted = dict(only or {})
+    if split is not None:
+        wanted[SPLIT] = split
+    for column, value in wanted.items():
+        if column not in table.columns:
+            raise ManifestError(
+                f"The table has no column named {column}.", f"Add the column, or do not choose rows by {column}."
+            )
+        values = table[column].str.strip()
+        table = table[values == value]
+        if table.empty:
+            known = ", ".join(sorted(set(values))[:8])
+            raise ManifestError(f"No row has {value!r} in the column {column}.", f"Its values are: {known}.")
+    return table
+
+
+def _find(names: Sequence[str], folders: Sequence[Path]) -> tuple[Path, ...]:
+    if not all(name.strip() for name in names):
+        blank = sum(not name.strip() for name in names)
+        raise ManifestError(f"{blank} rows name no image.", "Fill in the column image, or remove these rows.")
+    found = [next((path for folder in folders if (path := folder / name).is_file()), None) for name in names]
+    missing = sum(path is None for path in found)
+    if missing:
+        raise ManifestError(
+            f"{missing} of {len(names)} images were not found.",
+            "Name their folder with --images, or put them beside the table or into its images folder.",
+        )
+    return tuple(path for path in found if path is not None)
+
+
+def _counts(labels: npt.NDArray[np.float32], findings: Sequence[str]) -> tuple[LabelCount, ...]:
+    positives = np.nansum(labels, axis=0).astype(int)
+    known = np.isfinite(labels).sum(axis=0)
+    return tuple(LabelCount(f, int(p), int(t)) for f, p, t in zip(findings, positives, known, strict=True))
