@@ -37,8 +37,8 @@ from cxrkit.errors import (
     WeightsMissing,
 )
 
-WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
-"""Folder of the shipped presets."""
+WEIGHTS = Path(os.environ.get("CXRKIT_WEIGHTS") or Path(__file__).resolve().parent.parent / "weights")
+"""Folder of the presets: ``$CXRKIT_WEIGHTS``, else the shipped ones."""
 
 CARD = "preset.json"
 Geometry = Literal["squash", "pad", "crop"]
