@@ -1,0 +1,112 @@
+"""What raster and DICOM decoding share: limits, checks and the step from colour to grey."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from cxrkit.errors import TooLarge, UnsuitableImage
+
+MAX_BYTES = 200 * 2**20
+"""Largest accepted file, and largest accepted content of a deflated DICOM file, in bytes."""
+
+MAX_PIXELS = 50_000_000
+"""Rows times columns. A 43 cm detector at 0.1 mm has 18.5 million."""
+
+MIN_SIDE = 32
+"""Fewer rows or columns than this show no chest."""
+
+MAX_ASPECT = 4.0
+"""Longer side over shorter side."""
+
+MIN_CONTRAST = 1.0 / 512
+"""Half a grey level of an 8-bit display; a picture that spans less is blank."""
+
+LUMA = (0.299, 0.587, 0.114)
+"""Weights of R, G and B in the luminance of ITU-R BT.601."""
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A decoded file before it becomes a Radiograph: see `cxrkit.radiograph.Radiograph` for the fields."""
+
+    pixels: npt.NDArray[np.float32]
+    source_format: str
+    notes: tuple[str, ...] = ()
+    view: str | None = None
+    spacing_mm: tuple[float, float] | None = None
+    modality: str | None = None
+    age_band: str | None = None
+    sex: Literal["F", "M"] | None = None
+
+
+def check_dimensions(rows: int, columns: int) -> None:
+    """Refuse sizes before anything is decoded.
+
+    Raises
+    ------
+    TooLarge
+        More than `MAX_PIXELS`.
+    UnsuitableImage
+        A side below `MIN_SIDE`, or a strip beyond `MAX_ASPECT`.
+    """
+    if rows * columns > MAX_PIXELS:
+        raise TooLarge(
+            f"The image has {columns} x {rows} pixels, more than the {MAX_PIXELS // 10**6} million that are accepted.",
+            "Export the radiograph at the detector's own resolution or smaller.",
+        )
+    if min(rows, columns) < MIN_SIDE:
+        raise UnsuitableImage(
+            f"The image has only {columns} x {rows} pixels, which is too small to be a radiograph.",
+            f"Use the original image; both sides need at least {MIN_SIDE} pixels.",
+        )
+    if max(rows, columns) > MAX_ASPECT * min(rows, columns):
+        raise UnsuitableImage(
+            f"The image is a narrow strip of {columns} x {rows} pixels.",
+            "Use the whole radiograph instead of a strip of it.",
+        )
+
+
+def check_contrast(pixels: npt.NDArray[np.float32]) -> None:
+    """Refuse a picture in 0..1 that is blank.
+
+    Raises
+    ------
+    UnsuitableImage
+        Its darkest and brightest pixel differ by less than `MIN_CONTRAST`.
+    """
+    if not float(pixels.max()) - float(pixels.min()) >= MIN_CONTRAST:
+        raise UnsuitableImage(
+            "The image is blank: all of its pixels have the same brightness.",
+            "Check the exposure and the export, and use the original image.",
+        )
+
+
+def luminance(colour: npt.NDArray[Any], full_scale: float) -> tuple[npt.NDArray[np.float32], bool]:
+    """Grey picture of an H x W x 3 array of red, green and blue.
+
+    Parameters
+    ----------
+    colour
+        Integers in 0..`full_scale`.
+    full_scale
+        The value of full brightness.
+
+    Returns
+    -------
+    grey : H x W float32 in 0..1
+    coloured : bool
+        False when the three channels were equal, so that nothing was lost.
+    """
+    red, green, blue = (colour[..., channel] for channel in range(3))
+    scale = np.float32(full_scale)
+    if np.array_equal(red, green) and np.array_equal(red, blue):
+        return red.astype(np.float32) / scale, False
+    grey = red * np.float32(LUMA[0])
+    grey += green * np.float32(LUMA[1])
+    grey += blue * np.float32(LUMA[2])
+    grey /= scale
+    return np.minimum(grey, np.float32(1), dtype=np.float32), True

@@ -1,0 +1,118 @@
+"""From a file or its bytes to a Radiograph: the one door through which every image enters."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+
+from cxrkit.errors import RadiographError, TooLarge, UnsupportedFormat
+from cxrkit.imaging.decode import MAX_BYTES
+from cxrkit.imaging.raster import decode_raster, raster_format
+from cxrkit.radiograph import Radiograph
+
+READABLE = "DICOM, PNG, JPEG, WebP, TIFF and BMP files are read"
+
+# Formats that people mistake for images or that hold images: named in the refusal, never opened.
+KNOWN: tuple[tuple[bytes, str], ...] = (
+    (b"%PDF", "a PDF document"),
+    (b"GIF8", "a GIF image"),
+    (b"\x1f\x8b", "a compressed (gzip) file"),
+    (b"PK\x03\x04", "a ZIP archive"),
+    (b"\xff\x4f\xff\x51", "a bare JPEG 2000 image"),
+    (b"\0\0\0\x0cjP  ", "a bare JPEG 2000 image"),
+    (b"version https://git-lfs", "a placeholder for a file that was not downloaded"),
+    (b"<svg", "an SVG drawing"),
+    (b"<", "a web page or other text"),
+)
+
+
+def load_radiograph(source: str | os.PathLike[str] | bytes, *, name: str = "") -> Radiograph:
+    """Read a radiograph from a file or from bytes.
+
+    The format is told by content, never by the file's name.
+
+    Parameters
+    ----------
+    source
+        A path, or the whole file as bytes.
+    name
+        The uploaded file's name. Only its extension is looked at, and only to word the refusal of
+        an unreadable file; it is neither kept nor logged.
+
+    Returns
+    -------
+    Radiograph
+        Display polarity (bone bright), 0..1; `notes` says what was done to get there.
+
+    Raises
+    ------
+    UnsupportedFormat
+        Neither DICOM nor an image format that is read, or an encoding that cannot be decoded.
+    CorruptFile
+        Damaged, truncated or contradicting itself.
+    TooLarge
+        More than `cxrkit.imaging.decode.MAX_BYTES` bytes or ``MAX_PIXELS`` pixels.
+    UnsuitableImage
+        Blank, too small, or a narrow strip.
+    RadiographError
+        The file cannot be opened.
+    """
+    if isinstance(source, bytes):
+        data = source
+        _check_bytes(len(data))
+    else:
+        data = _read(source)
+        name = name or os.fspath(source)
+    if not data:
+        raise UnsupportedFormat("The file is empty.", "Copy or export the file again.")
+    kind = raster_format(data)
+    if kind is None:
+        raise _unknown(data, name)
+    decoded = decode_raster(data, kind)
+    return Radiograph(
+        pixels=decoded.pixels,
+        sha256=hashlib.sha256(data).hexdigest(),
+        view=decoded.view,
+        spacing_mm=decoded.spacing_mm,
+        notes=decoded.notes,
+        source_format=decoded.source_format,
+        modality=decoded.modality,
+        age_band=decoded.age_band,
+        sex=decoded.sex,
+    )
+
+
+def _check_bytes(size: int) -> None:
+    if size > MAX_BYTES:
+        raise TooLarge(
+            f"The file is larger than the {MAX_BYTES // 2**20} MB that are accepted.",
+            "Export the single radiograph instead of a whole study or series.",
+        )
+
+
+def _read(path: str | os.PathLike[str]) -> bytes:
+    """Bytes of a regular file; the size is looked at first, and again while reading."""
+    refusal = RadiographError("The file cannot be opened.", "Check that it exists and that you may read it.")
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe or a device could block for ever
+            raise refusal
+        with open(path, "rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+    except (OSError, ValueError):
+        raise refusal from None
+    _check_bytes(len(data))
+    return data
+
+
+def _unknown(data: bytes, name: str) -> UnsupportedFormat:
+    text = data[:64].lstrip(b"\xef\xbb\xbf \t\r\n")
+    what = next((words for magic, words in KNOWN if text.startswith(magic)), None)
+    if what is None:
+        extension = os.path.splitext(name)[1].lower()
+        claims = " although its name ends like one" if extension in (".dcm", ".png", ".jpg", ".jpeg") else ""
+        return UnsupportedFormat(
+            f"The file is neither DICOM nor an image that can be read{claims}.",
+            f"Export the radiograph again ({READABLE}).",
+        )
+    return UnsupportedFormat(f"The file is {what}, not a radiograph.", f"Export the radiograph itself ({READABLE}).")
