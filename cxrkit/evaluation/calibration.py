@@ -1,0 +1,204 @@
+"""From raw logits to probabilities: Platt scaling that survives thin validation splits.
+
+A finding with few positives cannot carry a slope of its own, so such findings share one slope and
+keep an intercept each. A prior shift then restates the probabilities at a reference prevalence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import brentq
+from scipy.special import expit, logit
+
+from cxrkit.card import MINIMUM_POSITIVES, Calibration, ReferencePrevalence
+from cxrkit.errors import ManifestError, PresetInvalid
+
+Floats = npt.NDArray[np.float64]
+
+
+def fit_calibration(
+    logits: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    findings: Sequence[str],
+    *,
+    split: str,
+    reference: ReferencePrevalence | None = None,
+) -> dict[str, Calibration]:
+    """Fit one logistic calibration per finding on a validation split.
+
+    - ``"platt"``: own slope and intercept by maximum likelihood (Platt 1999, no penalty), for a
+      preset of one finding, or where a finding has at least 30 positives and 30 negatives. Where
+      the classes do not overlap no maximum exists; Platt's smoothed targets are then fitted.
+    - ``"shared-slope"``: the slope of one logistic model over all findings with an intercept each;
+      the finding's intercept then makes the mean probability (positives + 0.5) / (n + 1). It also
+      stands in for a finding whose own slope is not positive, which would invert its ranking.
+    - ``"identity"``: slope 1. With an intercept for the same mean where no positive slope can be
+      fitted at all, and without any (prevalence None) where the split has no label of the finding.
+
+    Where a reference prevalence is given, each intercept is shifted by
+    ``logit(reference) - logit((positives + 0.5) / (n + 1))`` (Elkan 2001; Saerens et al. 2002),
+    which assumes that only the share of positives differs, not how they look.
+
+    Parameters
+    ----------
+    logits
+        n x k raw outputs.
+    labels
+        n x k, 0, 1, or NaN where unknown.
+    findings
+        The k names.
+    split
+        Name of the split, for the record.
+    reference
+        Prevalence to which to shift, per finding.
+
+    Returns
+    -------
+    dict
+        Finding -> calibration, in the order of `findings`.
+
+    Raises
+    ------
+    ManifestError
+        The split has no known label at all.
+    PresetInvalid
+        The reference lacks a finding or is not strictly between 0 and 1.
+    """
+    z = np.asarray(logits, dtype=np.float64)
+    y = np.asarray(labels, dtype=np.float64)
+    if z.shape != y.shape or z.ndim != 2 or z.shape[1] != len(findings):
+        raise ValueError(f"logits {z.shape} and labels {y.shape} must both be n x {len(findings)}")
+    if not np.isfinite(y).any():
+        raise ManifestError(
+            "The validation split has no known label.", "Give a validation split with labels to calibrate on."
+        )
+    if not np.isfinite(z).all():
+        raise ValueError("a logit is not finite")
+    shared = _shared_slope(z, y)
+    return {
+        finding: _fit_one(z[known, k], y[known, k], finding, len(findings), shared, split, reference)
+        for k, finding in enumerate(findings)
+        for known in [np.isfinite(y[:, k])]
+    }
+
+
+def apply_calibration(logits: npt.ArrayLike, calibration: Mapping[str, Calibration], findings: Sequence[str]) -> Floats:
+    """n x k calibrated probabilities of n x k logits."""
+    z = np.asarray(logits, dtype=np.float64)
+    slope = np.array([calibration[f].slope for f in findings])
+    intercept = np.array([calibration[f].intercept for f in findings])
+    return np.asarray(expit(slope * z + intercept), dtype=np.float64)
+
+
+def _fit_one(
+    z: Floats,
+    y: Floats,
+    finding: str,
+    findings: int,
+    shared: float | None,
+    split: str,
+    reference: ReferencePrevalence | None,
+) -> Calibration:
+    n, positives = len(y), int(y.sum())
+    if n == 0:
+        return Calibration(1.0, 0.0, "identity", split, 0, 0)
+    fewest = min(positives, n - positives)
+    smoothed = (positives + 0.5) / (n + 1)
+    own = _fit_logistic(z[:, None], y) if fewest >= (1 if findings == 1 else MINIMUM_POSITIVES) else None
+    method: Literal["platt", "shared-slope", "identity"]
+    if own is not None and own[0] > 0:
+        slope, intercept, method, prevalence = float(own[0]), float(own[1]), "platt", positives / n
+    else:
+        slope, method = (shared, "shared-slope") if shared is not None else (1.0, "identity")
+        intercept, prevalence = _intercept(slope * z, smoothed), smoothed
+    if reference is not None:
+        prevalence = _reference(reference, finding)
+        intercept += float(logit(prevalence) - logit(smoothed))
+    return Calibration(slope, intercept, method, split, n, positives, prevalence)
+
+
+def _shared_slope(z: Floats, y: Floats) -> float | None:
+    """Slope of the joint model over the findings with both classes, or None when it is not positive."""
+    columns = [k for k in range(y.shape[1]) if np.nanmin(y[:, k], initial=1) < np.nanmax(y[:, k], initial=0)]
+    if not columns:
+        return None
+    # One design row per known label: its logit, then an indicator per finding (the first is the intercept).
+    rows, targets = [], []
+    for place, k in enumerate(columns):
+        known = np.isfinite(y[:, k])
+        design = np.zeros((int(known.sum()), len(columns)))
+        design[:, 0] = z[known, k]
+        if place:
+            design[:, place] = 1.0
+        rows.append(design)
+        targets.append(y[known, k])
+    slope = _fit_logistic(np.concatenate(rows), np.concatenate(targets))[0]
+    return float(slope) if slope > 0 else None
+
+
+def _fit_logistic(features: Floats, y: Floats) -> Floats:
+    """Coefficients, then intercept, of a logistic regression by Newton's method.
+
+    Without a penalty. When the first coefficient's column separates the classes, so that no maximum
+    exists, the targets are smoothed to (n1 + 1) / (n1 + 2) and 1 / (n0 + 2) (Platt 1999, eq. 2).
+    """
+    design = np.column_stack([features, np.ones(len(y))])
+    targets = y
+    if _separable(features, y):
+        ones = y.sum()
+        targets = np.where(y == 1, (ones + 1) / (ones + 2), 1 / (len(y) - ones + 2))
+    scale = np.r_[max(float(features[:, 0].std()), 1e-12), np.ones(design.shape[1] - 1)]
+    design = design / scale
+    beta = np.zeros(design.shape[1])
+
+    def loss(coefficients: Floats) -> float:
+        margin = design @ coefficients
+        return float(np.logaddexp(0, margin).sum() - targets @ margin)
+
+    value = loss(beta)
+    for _ in range(200):
+        p = expit(design @ beta)
+        gradient = design.T @ (p - targets)
+        hessian = (design * (p * (1 - p))[:, None]).T @ design
+        step = np.linalg.lstsq(hessian, gradient, rcond=None)[0]
+        size = 1.0
+        while size > 1e-12 and loss(beta - size * step) > value:
+            size /= 2
+        beta = beta - size * step
+        new = loss(beta)
+        if value - new < 1e-12 * max(1.0, abs(value)):
+            break
+        value = new
+    return np.asarray(beta / scale, dtype=np.float64)
+
+
+def _separable(features: Floats, y: Floats) -> bool:
+    """True when, in every group of equal indicators, no negative's score reaches a positive's (or the reverse)."""
+    group = features[:, 1:] @ np.arange(1, features.shape[1]) if features.shape[1] > 1 else np.zeros(len(y))
+    above, below = [], []
+    for value in np.unique(group):
+        one, zero = (features[(group == value) & (y == label), 0] for label in (1, 0))
+        above.append(one.min() >= zero.max())
+        below.append(one.max() <= zero.min())
+    return all(above) or all(below)
+
+
+def _intercept(scores: Floats, mean: float) -> float:
+    """The b for which mean(sigmoid(scores + b)) is `mean`; it is unique because the mean rises with b."""
+    centre = float(logit(mean))
+    low, high = centre - float(scores.max()) - 1.0, centre - float(scores.min()) + 1.0
+    return float(brentq(lambda b: float(expit(scores + b).mean()) - mean, low, high, xtol=1e-12))
+
+
+def _reference(reference: ReferencePrevalence, finding: str) -> float:
+    value = reference.by_finding.get(finding)
+    if value is None or not 0 < value < 1:
+        raise PresetInvalid(
+            f"The reference prevalence of {finding} is missing or not between 0 and 1.",
+            "Name a prevalence for every finding, or none at all.",
+        )
+    return value
