@@ -67,9 +67,15 @@ def load_radiograph(source: str | os.PathLike[str] | bytes, *, name: str = "") -
     if not data:
         raise UnsupportedFormat("The file is empty.", "Copy or export the file again.")
     kind = raster_format(data)
-    if kind is None:
+    if is_dicom(data):
+        # Imported when needed: pydicom takes longer to import than a plain image to decode.
+        from cxrkit.imaging.dicom import decode_dicom
+
+        decoded = decode_dicom(data)
+    elif kind is not None:
+        decoded = decode_raster(data, kind)
+    else:
         raise _unknown(data, name)
-    decoded = decode_raster(data, kind)
     return Radiograph(
         pixels=decoded.pixels,
         sha256=hashlib.sha256(data).hexdigest(),
@@ -81,6 +87,20 @@ def load_radiograph(source: str | os.PathLike[str] | bytes, *, name: str = "") -
         age_band=decoded.age_band,
         sex=decoded.sex,
     )
+
+
+def is_dicom(data: bytes) -> bool:
+    """Whether bytes are a DICOM file: by its prefix (PS3.10 7.1), else by a first element.
+
+    Files without preamble start with an element of group 0002 or 0008 whose element number is
+    small, in either byte order. A file whose preamble is another format's header is DICOM
+    (PS3.10 allows a TIFF header there).
+    """
+    if data[128:132] == b"DICM":
+        return True
+    little = data[:1] in (b"\x02", b"\x08") and data[1:2] == data[3:4] == b"\0"
+    big = data[1:2] in (b"\x02", b"\x08") and data[:1] == data[2:3] == b"\0"
+    return len(data) > 8 and (little or big)
 
 
 def _check_bytes(size: int) -> None:

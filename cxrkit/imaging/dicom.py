@@ -1,0 +1,315 @@
+"""Reading and writing of DICOM files; the only module that knows pydicom.
+
+The order of operations is that of PS3.3 C.11 and PS3.4 N.2: modality LUT or rescale, then VOI
+LUT or window, then one inversion for MONOCHROME1 or PresentationLUTShape INVERSE. In DX images
+both say the same (PS3.3 C.8.11.3.1.2), so that both together still mean one inversion.
+
+Identity: pydicom writes values of attributes into its warnings, log and exceptions. Its loggers
+are therefore raised above every level once, here, for the whole process; its warnings are ignored
+while at least one thread reads (see `_silence`); and its exceptions are replaced without their
+text and without a chain at one place, `decode_dicom`.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import re
+import threading
+import warnings
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Literal, NoReturn
+
+import gdcm  # type: ignore[import-untyped, unused-ignore]
+import numpy as np
+import numpy.typing as npt
+from pydicom import uid
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate, get_frame
+from pydicom.filereader import dcmread, read_dataset
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.pixels.processing import apply_color_lut
+from pydicom.pixels.utils import pixel_array
+
+from cxrkit.errors import CorruptFile, CxrError, TooLarge, UnsuitableImage, UnsupportedFormat
+from cxrkit.imaging import dicom_facts
+from cxrkit.imaging.codestream import declared_size, repaired_size, swings
+from cxrkit.imaging.decode import MAX_BYTES, MAX_PIXELS, Decoded, check_contrast, check_dimensions, luminance
+from cxrkit.imaging.dicom_display import display
+
+MAX_FRAMES = 10_000
+GREY = ("MONOCHROME1", "MONOCHROME2")
+COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
+PALETTE = "PALETTE COLOR"
+LOSSLESS_JPEG = (uid.JPEGLossless, uid.JPEGLosslessSV1)
+AGAIN = "Export the radiograph from the archive again."
+
+for _name in ("pydicom", "pylibjpeg", "openjpeg", "jpeg_ls"):
+    logging.getLogger(_name).setLevel(logging.CRITICAL + 1)
+gdcm.Trace.WarningOff()
+gdcm.Trace.ErrorOff()
+
+
+class _Quiet:
+    """Counts reading threads; the first silences Python warnings, the last restores the filters.
+
+    ``warnings.catch_warnings`` swaps a process-wide list, so nested uses by several threads would
+    restore it in the wrong order. With the count there is one swap, however many threads read.
+    Warnings of other threads are lost meanwhile, which is harmless.
+    """
+
+    lock = threading.Lock()
+    readers = 0
+    saved: warnings.catch_warnings[None] | None = None
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    with _Quiet.lock:
+        if _Quiet.readers == 0:
+            _Quiet.saved = warnings.catch_warnings()
+            _Quiet.saved.__enter__()
+            warnings.simplefilter("ignore")
+        _Quiet.readers += 1
+    try:
+        yield
+    finally:
+        with _Quiet.lock:
+            _Quiet.readers -= 1
+            if _Quiet.readers == 0 and _Quiet.saved is not None:
+                _Quiet.saved.__exit__(None, None, None)
+
+
+def decode_dicom(data: bytes) -> Decoded:
+    """Decode the first frame of a DICOM file to display polarity.
+
+    Parameters
+    ----------
+    data
+        The whole file, with or without preamble and file meta information.
+
+    Raises
+    ------
+    UnsupportedFormat
+        A transfer syntax or photometric interpretation that cannot be decoded.
+    CorruptFile
+        Damaged, truncated, or contradicting itself.
+    TooLarge, UnsuitableImage
+        See `cxrkit.imaging.decode.check_dimensions`; also no image at all, or a blank one.
+    """
+    with _silence():
+        try:
+            return _decode(_dataset(data))
+        except (CxrError, MemoryError):
+            raise
+        except Exception:
+            # The one boundary: on garbage pydicom and the codecs raise nearly anything, and their
+            # texts quote the file. Nothing of cxrkit's own is expected to raise in there.
+            raise CorruptFile("The DICOM file is damaged, incomplete or contradicts itself.", AGAIN) from None
+
+
+def _dataset(data: bytes) -> Dataset:
+    """Parse the file; a deflated one (PS3.5 A.5) is inflated under a limit, not by pydicom."""
+    if data[128:132] != b"DICM" or uid.DeflatedExplicitVRLittleEndian.encode() not in data[132:4096]:
+        return dcmread(io.BytesIO(data), force=True)
+    stream = io.BytesIO(data)
+    stream.seek(132)
+    meta = read_dataset(stream, False, True, stop_when=lambda tag, vr, length: tag >> 16 != 2)
+    if meta.get("TransferSyntaxUID") != uid.DeflatedExplicitVRLittleEndian:
+        return dcmread(io.BytesIO(data), force=True)
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    inflated = inflater.decompress(data[stream.tell() :], MAX_BYTES // 2)
+    if inflater.unconsumed_tail:
+        raise TooLarge("The compressed DICOM file unpacks to far more than a radiograph needs.", AGAIN)
+    if not inflater.eof:
+        raise CorruptFile("The compressed DICOM file is cut off.", "Copy or export the file again.")
+    dataset = read_dataset(io.BytesIO(inflated), False, True)
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian
+    dataset.set_original_encoding(False, True)
+    return dataset
+
+
+def _decode(ds: Dataset) -> Decoded:
+    if "PixelData" not in ds:
+        if "FloatPixelData" in ds or "DoubleFloatPixelData" in ds:
+            raise UnsupportedFormat("The DICOM file holds floating-point values, not a radiograph.", AGAIN)
+        raise UnsuitableImage(
+            "The DICOM file holds no image (it may be a report, a plan or an index).",
+            "Choose the file that contains the radiograph itself.",
+        )
+    photometric = str(ds.get("PhotometricInterpretation", "")).strip().upper()
+    samples, frames = int(ds.get("SamplesPerPixel", 1)), int(ds.get("NumberOfFrames", 1) or 1)
+    _check_description(ds, photometric, samples, frames)
+    notes = [f"Shows the first of {frames} frames."] if frames > 1 else []
+    stored = _first_frame(ds, samples, frames, notes)
+    if photometric in GREY:
+        pixels = display(ds, stored, photometric, notes)
+    else:
+        if photometric == PALETTE:
+            stored = apply_color_lut(stored, ds)
+        bits = max(8, int(stored.max()).bit_length())
+        pixels, coloured = luminance(stored, 2**bits - 1)
+        if coloured:
+            notes.append("Converted from colour to grey.")
+    check_contrast(pixels)
+    return Decoded(
+        pixels=pixels,
+        source_format="DICOM",
+        notes=tuple(notes),
+        view=dicom_facts.view(ds),
+        spacing_mm=dicom_facts.spacing(ds),
+        modality=dicom_facts.modality(ds),
+        age_band=dicom_facts.band(ds),
+        sex=dicom_facts.sex(ds),
+    )
+
+
+def _check_description(ds: Dataset, photometric: str, samples: int, frames: int) -> None:
+    """Refuse what the header declares before any pixel is decoded."""
+    rows, columns = int(ds.get("Rows", 0)), int(ds.get("Columns", 0))
+    if photometric not in (*GREY, *COLOUR, PALETTE):
+        raise UnsupportedFormat(
+            "The DICOM file does not say, in terms that are known, how its pixels are to be displayed.",
+            "Export it as MONOCHROME2 or MONOCHROME1.",
+        )
+    if samples != (3 if photometric in COLOUR else 1):
+        raise CorruptFile("The DICOM file contradicts itself about its colour channels.", AGAIN)
+    kind = uid.UID(str(ds.get("SOPClassUID") or ""))
+    if kind and kind.name == str(kind):  # pydicom's dictionary does not name it
+        raise UnsupportedFormat(
+            "The DICOM file is of a private or unknown kind (SOP class), whose pixels have no standard meaning.",
+            "Export it as a Computed Radiography or Digital X-Ray image.",
+        )
+    check_dimensions(rows, columns)
+    if frames < 1 or frames > MAX_FRAMES or rows * columns * samples > MAX_PIXELS:
+        raise TooLarge(
+            "The DICOM file declares more frames or pixels than are accepted.", "Export the single radiograph."
+        )
+    allocated = int(ds.BitsAllocated)
+    if allocated == 1:
+        raise UnsuitableImage("The DICOM file holds a mask of single bits, not a radiograph.", AGAIN)
+    if allocated not in (8, 16, 32) or not 1 <= int(ds.BitsStored) <= allocated:
+        raise CorruptFile("The DICOM file declares an impossible number of bits per pixel.", AGAIN)
+
+
+def _first_frame(ds: Dataset, samples: int, frames: int, notes: list[str]) -> npt.NDArray[Any]:
+    """Stored values of the first frame: H x W, or H x W x 3 red, green, blue."""
+    rows, columns = int(ds.Rows), int(ds.Columns)
+    syntax = _transfer_syntax(ds)
+    if not syntax.is_encapsulated or syntax == uid.RLELossless:  # both are bounded by Rows and Columns
+        return np.asarray(pixel_array(ds, index=0))
+    frame = get_frame(ds.PixelData, 0, number_of_frames=frames)
+    if declared_size(frame) != (rows, columns, samples):
+        frame = repaired_size(frame, rows, columns) or b""
+        if declared_size(frame) != (rows, columns, samples):
+            raise CorruptFile("The compressed image is damaged or is not of the size that the file declares.", AGAIN)
+        ds.PixelData, ds.NumberOfFrames = encapsulate([frame]), 1
+        notes.append("The damaged size of the compressed image was replaced by the one in the file's header.")
+    if syntax == uid.JPEGExtended12Bit and int(ds.BitsStored) > 8 and samples == 1:
+        return _jpeg_extended(frame, rows, columns)
+    stored = np.asarray(pixel_array(ds, index=0))
+    if syntax in LOSSLESS_JPEG and swings(stored, int(ds.BitsStored)):
+        raise CorruptFile("The compressed image is damaged: its brightness wraps around everywhere.", AGAIN)
+    return stored
+
+
+def _transfer_syntax(ds: Dataset) -> uid.UID:
+    """The transfer syntax, or the encoding that was recognised when the file names none.
+
+    Raises
+    ------
+    UnsupportedFormat
+        It is unknown, or nothing is installed that decodes it.
+    """
+    named = getattr(ds, "file_meta", FileMetaDataset()).get("TransferSyntaxUID")
+    if named is None:
+        implicit, little = ds.original_encoding
+        syntax = uid.ImplicitVRLittleEndian if implicit else uid.ExplicitVRLittleEndian
+        ds.file_meta = FileMetaDataset()
+        ds.file_meta.TransferSyntaxUID = syntax if little else uid.ExplicitVRBigEndian
+        if ds["PixelData"].is_undefined_length:
+            _refuse_syntax("and does not name its transfer syntax")
+        return ds.file_meta.TransferSyntaxUID
+    text = str(named)  # comes from the file, so that only digits and dots are repeated
+    words = f"with transfer syntax {text}" if re.fullmatch(r"[0-9.]{1,64}", text) else "with an invalid transfer syntax"
+    try:
+        available = get_decoder(uid.UID(text)).is_available
+    except NotImplementedError:
+        available = False
+    return uid.UID(text) if available else _refuse_syntax(words)
+
+
+def _refuse_syntax(words: str) -> NoReturn:
+    raise UnsupportedFormat(
+        f"The DICOM file is compressed {words}, which cannot be decoded here.",
+        "Export it uncompressed (Explicit VR Little Endian, 1.2.840.10008.1.2.1) or as JPEG 2000.",
+    )
+
+
+def _jpeg_extended(frame: bytes, rows: int, columns: int) -> npt.NDArray[Any]:
+    """12-bit JPEG, which GDCM decodes but pydicom does not ask it for."""
+    fragment, fragments = gdcm.Fragment(), gdcm.SequenceOfFragments.New()
+    fragment.SetByteStringValue(frame)
+    fragments.AddFragment(fragment)
+    element = gdcm.DataElement(gdcm.Tag(0x7FE0, 0x0010))
+    element.SetValue(fragments.__ref__())
+    image = gdcm.Image()
+    image.SetNumberOfDimensions(2)
+    image.SetDimensions((columns, rows, 1))
+    image.SetDataElement(element)
+    kind = gdcm.PhotometricInterpretation.GetPIType("MONOCHROME2")
+    image.SetPhotometricInterpretation(gdcm.PhotometricInterpretation(kind))
+    image.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.JPEGExtendedProcess2_4))
+    image.SetPixelFormat(gdcm.PixelFormat(1, 16, 12, 11, 0))
+    # GDCM hands bytes over as text
+    return np.frombuffer(image.GetBuffer().encode("utf-8", "surrogateescape"), "<u2").reshape(rows, columns)
+
+
+def write_dicom(
+    stored: npt.NDArray[np.unsignedinteger[Any]],
+    *,
+    photometric: Literal["MONOCHROME1", "MONOCHROME2"] = "MONOCHROME2",
+    bits_stored: int = 12,
+    transfer_syntax: str = uid.ExplicitVRLittleEndian,
+    attributes: Mapping[str, Any] | None = None,
+) -> bytes:
+    """Write a synthetic digital radiograph; equal arguments give equal bytes.
+
+    Parameters
+    ----------
+    stored
+        H x W stored values, uint8 for up to 8 bits, else uint16.
+    photometric, bits_stored, transfer_syntax
+        As in the file. Uncompressed, deflated, RLE, JPEG-LS and JPEG 2000 lossless can be written.
+    attributes
+        Further attributes by keyword; they replace the ones written here.
+    """
+    ds = Dataset()
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian
+    meta.MediaStorageSOPClassUID = ds.SOPClassUID = uid.DigitalXRayImageStorageForPresentation
+    identity = [str(stored.shape), photometric, str(transfer_syntax), str(zlib.crc32(stored.tobytes()))]
+    meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID = uid.generate_uid(entropy_srcs=identity)
+    ds.file_meta = meta
+    ds.PatientName, ds.PatientID, ds.Modality, ds.BodyPartExamined = "SYNTHETIC^PHANTOM", "SYNTHETIC", "DX", "CHEST"
+    ds.ViewPosition = "PA"
+    ds.Rows, ds.Columns = stored.shape
+    ds.SamplesPerPixel, ds.PixelRepresentation = 1, 0
+    ds.PhotometricInterpretation = photometric
+    ds.BitsAllocated, ds.BitsStored, ds.HighBit = stored.itemsize * 8, bits_stored, bits_stored - 1
+    for keyword, value in (attributes or {}).items():
+        setattr(ds, keyword, value)
+    target = uid.UID(transfer_syntax)
+    little = target != uid.ExplicitVRBigEndian
+    ds.PixelData = stored.astype(stored.dtype.newbyteorder("<" if little else ">")).tobytes()
+    ds["PixelData"].VR = "OB" if stored.itemsize == 1 else "OW"
+    if target.is_encapsulated:
+        ds.compress(target, generate_instance_uid=False)
+    else:
+        meta.TransferSyntaxUID = target
+    stream = io.BytesIO()
+    ds.save_as(stream, enforce_file_format=True)
+    return stream.getvalue()

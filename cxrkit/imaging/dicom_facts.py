@@ -1,0 +1,98 @@
+"""Single facts of a DICOM header that are not identity, or None where they are absent or malformed.
+
+A malformed optional fact is an unknown fact, never an error: it must not keep a good picture
+from being read.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from typing import Any, Literal, Protocol
+
+from cxrkit.radiograph import age_band
+
+VIEWS = {"PA": "PA", "AP": "AP", "LATERAL": "LATERAL", "LL": "LATERAL", "RL": "LATERAL", "LAT": "LATERAL"}
+DAYS_PER_YEAR = 365.25
+AGE_UNITS = {"": 1.0, "D": 1 / DAYS_PER_YEAR, "W": 7 / DAYS_PER_YEAR, "M": 1 / 12, "Y": 1.0}
+
+# What pydicom raises when it converts a malformed value.
+MALFORMED = (ValueError, TypeError, LookupError, AttributeError, OverflowError, NotImplementedError)
+
+
+class Header(Protocol):
+    """The part of pydicom's ``Dataset`` that is needed."""
+
+    def get(self, key: str, /) -> Any:
+        """Value of an attribute by keyword, or None."""
+
+
+def fact(ds: Header, keyword: str) -> str | None:
+    """First value of an attribute as text; None when it is absent, empty or malformed, thus unknown."""
+    try:
+        value = ds.get(keyword)
+        first = value if isinstance(value, str) or not hasattr(value, "__getitem__") else value[0]
+    except MALFORMED:
+        return None
+    return None if first is None else str(first).strip() or None
+
+
+def number(ds: Header, keyword: str, index: int = 0) -> float | None:
+    """A value of an attribute as a number; None when it is absent or is none."""
+    try:
+        value = ds.get(keyword)
+        return None if value is None else float(value[index] if hasattr(value, "__getitem__") else value)
+    except MALFORMED:
+        return None
+
+
+def spacing(ds: Header) -> tuple[float, float] | None:
+    """Row and column spacing in millimetres, at the detector where the file says so."""
+    for keyword in ("ImagerPixelSpacing", "PixelSpacing"):
+        row, column = number(ds, keyword, 0), number(ds, keyword, 1)
+        if row is not None and column is not None and 0 < row < 100 and 0 < column < 100:
+            return row, column
+    return None
+
+
+def _age(ds: Header) -> float | None:
+    """Age in years, from PatientAge (PS3.5 6.2, AS) or else from the dates of birth and study.
+
+    ``000Y`` is what anonymisers leave behind; infants are given in days, weeks or months.
+    A bare number, as public chest collections write it against the standard, is in years.
+    """
+    found = re.fullmatch(r"(\d{1,3})([DWMY]?)", fact(ds, "PatientAge") or "")
+    if found:
+        years = int(found[1]) * AGE_UNITS[found[2]]
+        return None if found[0] in ("000Y", "000") else years
+    days = []
+    for keyword in ("PatientBirthDate", "StudyDate"):
+        parts = re.fullmatch(r"(\d{4})(\d{2})(\d{2})", fact(ds, keyword) or "")
+        try:
+            days.append(date(*(int(part) for part in parts.groups())) if parts else None)
+        except ValueError:
+            days.append(None)
+    born, studied = days
+    return (studied - born).days / DAYS_PER_YEAR if born and studied else None
+
+
+def view(ds: Header) -> str | None:
+    """``"PA"``, ``"AP"`` or ``"LATERAL"`` from ViewPosition."""
+    return VIEWS.get((fact(ds, "ViewPosition") or "").upper())
+
+
+def modality(ds: Header) -> str | None:
+    """Modality code; anything else than a few capital letters is not repeated."""
+    code = fact(ds, "Modality") or ""
+    return code if re.fullmatch(r"[A-Z]{2,5}", code) else None
+
+
+def sex(ds: Header) -> Literal["F", "M"] | None:
+    """PatientSex, where it is one of the two."""
+    code = fact(ds, "PatientSex")
+    return "F" if code == "F" else "M" if code == "M" else None
+
+
+def band(ds: Header) -> str | None:
+    """Age band; the age itself is not passed on."""
+    return age_band(_age(ds))
