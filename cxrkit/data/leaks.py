@@ -44,8 +44,9 @@ def groups(manifest: Manifest, group_by: Sequence[str]) -> Rows:
 def hold_out(manifest: Manifest, fraction: float, group_by: Sequence[str], seed: int) -> tuple[Rows, Rows]:
     """Cut a part out of a manifest without splitting a group.
 
-    Groups are drawn at random within strata of the first finding (any positive, else any negative,
-    else unknown) until each stratum has given about `fraction` of its rows.
+    Groups are drawn at random within strata of the first finding that has any label in the table
+    (any positive, else any negative, else unknown) until each stratum has given about `fraction` of
+    its rows. The cut therefore stays the same when further, unlabelled findings are asked for.
 
     Parameters
     ----------
@@ -71,7 +72,8 @@ def hold_out(manifest: Manifest, fraction: float, group_by: Sequence[str], seed:
     group = groups(manifest, group_by)
     sizes = np.bincount(group)
     stratum = np.full(len(sizes), 2)
-    first = manifest.labels[:, 0]
+    labelled = ~np.isnan(manifest.labels).all(axis=0)
+    first = manifest.labels[:, int(np.argmax(labelled))]
     stratum[group[first == 0]] = 0
     stratum[group[first == 1]] = 1
     draw = np.random.default_rng(seed)

@@ -130,7 +130,7 @@ def read_manifest(
     table, sha256 = read_table(path)
     if IMAGE not in table.columns:
         raise ManifestError("The table has no column named image.", "Add one with the file name of each image.")
-    table = _select(table, split, only)
+    table = select_rows(table, split, only)
     labels = label_matrix(table, findings, label_map=label_map, allow_missing=allow_missing)
     home = Path(path).resolve().parent
     folders = ([Path(images)] if images is not None else []) + [home, home / "images"]
@@ -152,7 +152,7 @@ def read_label_counts(
     Parameters and errors are those of `read_manifest`.
     """
     table, sha256 = read_table(path)
-    table = _select(table, split, only)
+    table = select_rows(table, split, only)
     labels = label_matrix(table, findings, label_map=label_map, allow_missing=allow_missing)
     return _counts(labels, findings), sha256
 
@@ -186,6 +186,30 @@ def read_table(path: str | os.PathLike[str]) -> tuple[pd.DataFrame, str]:
     return table, hashlib.sha256(raw).hexdigest()
 
 
+def select_rows(table: pd.DataFrame, split: str | None, only: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """Rows whose column ``split`` is `split`, and whose columns carry the values in `only`.
+
+    Raises
+    ------
+    ManifestError
+        A column does not exist, or no row is left.
+    """
+    wanted = dict(only or {})
+    if split is not None:
+        wanted[SPLIT] = split
+    for column, value in wanted.items():
+        if column not in table.columns:
+            raise ManifestError(
+                f"The table has no column named {column}.", f"Add the column, or do not choose rows by {column}."
+            )
+        values = table[column].str.strip()
+        table = table[values == value]
+        if table.empty:
+            known = ", ".join(sorted(set(values))[:8])
+            raise ManifestError(f"No row has {value!r} in the column {column}.", f"Its values are: {known}.")
+    return table
+
+
 def label_matrix(
     table: pd.DataFrame,
     findings: Sequence[str],
@@ -206,6 +230,14 @@ def label_matrix(
         if finding in columns:
             labels[:, k] = _parse(table[columns[finding]], finding)
     return labels
+
+
+def parse_pairs(texts: Sequence[str]) -> dict[str, str]:
+    """``["label=Pneumonia"]`` as ``{"label": "Pneumonia"}``; raises `ManifestError` when one has no ``=``."""
+    pairs = [text.partition("=") for text in texts]
+    if not all(key and sign and value for key, sign, value in pairs):
+        raise ManifestError("A column pair has no equals sign.", "Write it as COLUMN=FINDING, such as label=Pneumonia.")
+    return {key: value for key, _, value in pairs}
 
 
 def _columns(table: pd.DataFrame, findings: Sequence[str], label_map: Mapping[str, str]) -> dict[str, str]:
@@ -236,23 +268,6 @@ def _parse(cells: pd.Series, finding: str) -> npt.NDArray[np.float32]:
             "Use 1 for present, 0 for absent and a blank for unknown.",
         )
     return texts.map(_VALUES).to_numpy(dtype=np.float32)
-
-
-def _select(table: pd.DataFrame, split: str | None, only: Mapping[str, str] | None) -> pd.DataFrame:
-    wanted = dict(only or {})
-    if split is not None:
-        wanted[SPLIT] = split
-    for column, value in wanted.items():
-        if column not in table.columns:
-            raise ManifestError(
-                f"The table has no column named {column}.", f"Add the column, or do not choose rows by {column}."
-            )
-        values = table[column].str.strip()
-        table = table[values == value]
-        if table.empty:
-            known = ", ".join(sorted(set(values))[:8])
-            raise ManifestError(f"No row has {value!r} in the column {column}.", f"Its values are: {known}.")
-    return table
 
 
 def _find(names: Sequence[str], folders: Sequence[Path]) -> tuple[Path, ...]:
