@@ -1,0 +1,267 @@
+"""From manifests to a preset: split, train, calibrate on validation, write the card."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from cxrkit.card import Calibration, LabelCount, TrainingRecord
+from cxrkit.data.leaks import assert_disjoint, hold_out
+from cxrkit.data.manifest import Manifest, read_manifest
+from cxrkit.errors import TrainingError
+from cxrkit.evaluation.calibration import apply_calibration, fit_calibration
+from cxrkit.evaluation.operating_points import fit_operating_points
+from cxrkit.imaging.loading import load_radiograph
+from cxrkit.model.backbones import backbone_row
+from cxrkit.model.checkpoints import load_fine_tuned, load_imagenet, save_weights
+from cxrkit.model.losses import weighted_bce
+from cxrkit.model.manager import XRayModelManager
+from cxrkit.model.network import build_network
+from cxrkit.preset import Preset, file_sha256
+from cxrkit.train_config import counts_to_csv, from_counts
+from cxrkit.training.batches import ImageSet, Progress, load_images
+from cxrkit.training.recipe import Recipe
+from cxrkit.training.trainer import train_network
+
+WEIGHTS_FILE = "model.weights.h5"
+
+
+@dataclass
+class Source:
+    """One manifest of the training data and how to take it; the options of `read_manifest`, and:
+
+    hold_out
+        Share of the training rows to cut out for validation, or None: then rows of the split ``val``
+        are the validation part, where the table has such a split.
+    group_by
+        Columns that must not be cut through by `hold_out`.
+    repeat
+        How often an epoch shows each image.
+    """
+
+    manifest: Path
+    images: Path | None = None
+    split: str | None = None
+    label_map: dict[str, str] = field(default_factory=dict)
+    only: dict[str, str] = field(default_factory=dict)
+    hold_out: float | None = None
+    group_by: tuple[str, ...] = ("patient",)
+    repeat: float = 1.0
+
+
+def split_source(source: Source, recipe: Recipe, allow_missing: bool) -> tuple[Manifest, Manifest | None]:
+    """Training and validation rows of a source; never rows of another split than train and val."""
+    whole = read_manifest(
+        source.manifest,
+        recipe.findings,
+        images=source.images,
+        split=source.split,
+        label_map=source.label_map,
+        allow_missing=allow_missing,
+        only=source.only,
+    )
+    training, validation = whole, None
+    if "split" in whole.table.columns:
+        split = whole.table["split"].to_numpy()
+        training = whole.subset(split == "train")
+        if source.hold_out is None and (split == "val").any():
+            validation = whole.subset(split == "val")
+    if len(training) == 0:
+        raise TrainingError("A table has no rows to train on.", "Mark training rows with the value train in column split.")
+    if source.hold_out is not None:
+        rows, held = hold_out(training, source.hold_out, source.group_by, recipe.seed)
+        training, validation = training.subset(rows), training.subset(held)
+    if validation is not None:
+        assert_disjoint(training, validation)
+    return training, validation
+
+
+def run_training(
+    recipe: Recipe,
+    sources: Sequence[Source],
+    out: str | os.PathLike[str],
+    run: str | os.PathLike[str],
+    *,
+    command: str,
+    progress: Progress,
+    allow_missing: bool = False,
+    imagenet: str | None = None,
+    start: Preset | None = None,
+) -> Preset:
+    """Train a preset and write its folder.
+
+    Parameters
+    ----------
+    recipe, sources
+        What to train, and on what.
+    out
+        Preset folder to write.
+    run
+        Folder of checkpoints; the same call with the same folder resumes.
+    command
+        Command line for the record.
+    progress
+        Takes lines of text.
+    allow_missing
+        Findings without a column in a table are unknown there.
+    imagenet
+        Path of backbone weights, ``"download"``, or None for random ones.
+    start
+        A trained preset to start from: its trunk, and the outputs of the findings that both share.
+
+    Returns
+    -------
+    Preset
+        Saved in `out`, calibrated and with operating points fitted on the validation rows.
+
+    Raises
+    ------
+    CxrError
+        Of the manifests, the radiographs, the weights or the training.
+    """
+    split = [split_source(source, recipe, allow_missing) for source in sources]
+    training = [t for t, _ in split]
+    validation = [v for _, v in split if v is not None]
+    if not validation:
+        raise TrainingError(
+            "There is no validation part to fit calibration and operating points on.",
+            "Give a table with a val split, or cut one out with --hold-out 0.1.",
+        )
+    counts = _total_counts(recipe, training)
+    weights = from_counts(counts, "training split", "")
+    loss = weighted_bce([f.w_pos for f in weights.findings], [f.w_neg for f in weights.findings])
+    progress(
+        f"training on {sum(map(len, training))} images, validating on {sum(map(len, validation))}, "
+        f"{len(recipe.findings)} findings"
+    )
+
+    def loader(size: int) -> tuple[ImageSet, ImageSet]:
+        repeats = [source.repeat for source in sources]
+        return (
+            load_images(training, repeats, recipe, size, progress),
+            load_images(validation, [1.0] * len(validation), recipe, size, progress),
+        )
+
+    initial = _initial(recipe, imagenet, start)
+    network = train_network(recipe, loader, loss, Path(run), progress, initial)
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    save_weights(network, folder / WEIGHTS_FILE, recipe.findings)
+    (folder / "label_counts.csv").write_bytes(counts_to_csv(counts))
+    patients = {f"{number}/{key}" for number, m in enumerate(training) for key in m.patients()}
+    record = TrainingRecord(
+        summary="; ".join(
+            f"{s.epochs} epochs at {s.size} px, batches of {s.batch}, AdamW at {s.learning_rate:g}" for s in recipe.stages
+        )
+        + (f"; started from the preset {start.name}" if start else "")
+        + (f"; started from ImageNet weights" if imagenet else ""),
+        data=recipe.data,
+        images=sum(map(len, training)),
+        patients=len(patients),
+        validation_images=sum(map(len, validation)),
+        seed=recipe.seed,
+        command=command,
+    )
+    preset = _uncalibrated(recipe, folder, counts, record)
+    preset.save(folder)
+    preset = fit_on_validation(Preset.load(folder), validation, recipe, progress)
+    preset.save(folder)
+    return Preset.load(folder)
+
+
+def fit_on_validation(
+    preset: Preset, validation: Sequence[Manifest], recipe: Recipe, progress: Progress
+) -> Preset:
+    """Calibration and operating points of the weights as they are stored, through the serving path."""
+    manager = XRayModelManager(preset)
+    images = [path for manifest in validation for path in manifest.images]
+    progress(f"calibrating on {len(images)} validation images")
+    predictions = manager.predict_many(load_radiograph(path) for path in images)
+    logits = np.array([[p.score(f).logit for f in preset.findings] for p in predictions])
+    labels = np.concatenate([m.labels for m in validation])
+    calibration = fit_calibration(
+        logits, labels, preset.findings, split="val", reference=recipe.reference_prevalence
+    )
+    points = fit_operating_points(
+        apply_calibration(logits, calibration, preset.findings),
+        labels,
+        preset.findings,
+        split="val",
+        weights_sha256=preset.weights_sha256,
+    )
+    return dataclasses.replace(preset, calibration=calibration, operating_points=points)
+
+
+def _uncalibrated(recipe: Recipe, folder: Path, counts: tuple[LabelCount, ...], record: TrainingRecord) -> Preset:
+    identity = Calibration(1.0, 0.0, "identity", "none", 0, 0)
+    return Preset(
+        name=recipe.name,
+        title=recipe.title,
+        version=recipe.version,
+        backbone=recipe.backbone,
+        feature_layer=backbone_row(recipe.backbone).feature_layer,
+        head=recipe.head,
+        findings=recipe.findings,
+        input_size=recipe.stages[-1].size,
+        geometry=recipe.geometry,
+        intensity=recipe.intensity,
+        weights_file=WEIGHTS_FILE,
+        weights_sha256=file_sha256(folder / WEIGHTS_FILE),
+        calibration=dict.fromkeys(recipe.findings, identity),
+        label_counts=counts,
+        operating_points=(),
+        population=recipe.population,
+        training=record,
+        intended_use=recipe.intended_use,
+        limits=recipe.limits,
+        label_noise=recipe.label_noise,
+        reference_prevalence=recipe.reference_prevalence,
+        notice=recipe.notice,
+    )
+
+
+def _total_counts(recipe: Recipe, training: Sequence[Manifest]) -> tuple[LabelCount, ...]:
+    labels = np.concatenate([m.labels for m in training])
+    return tuple(
+        LabelCount(finding, int(np.nansum(labels[:, k])), int((~np.isnan(labels[:, k])).sum()))
+        for k, finding in enumerate(recipe.findings)
+    )
+
+
+def _initial(recipe: Recipe, imagenet: str | None, start: Preset | None) -> keras.Model | None:
+    if imagenet is None and start is None:
+        return None
+    keras.utils.set_random_seed(recipe.seed)
+    network = build_network(
+        recipe.backbone, len(recipe.findings), input_size=recipe.stages[0].size, head=recipe.head
+    )
+    if imagenet is not None:
+        load_imagenet(network, recipe.backbone, None if imagenet == "download" else imagenet)
+    if start is not None:
+        _copy_start(network, recipe, start)
+    return network
+
+
+def _copy_start(network: keras.Model, recipe: Recipe, start: Preset) -> None:
+    if (start.backbone, start.head) != (recipe.backbone, recipe.head):
+        raise TrainingError(
+            f"The preset {start.name!r} has another backbone or head than the recipe.", "Start from a preset that matches."
+        )
+    trained = build_network(start.backbone, len(start.findings), input_size=start.input_size, head=start.head)
+    load_fine_tuned(trained, start)
+    for target, source in zip(network.layers, trained.layers, strict=True):
+        if target.name != "logits" and target.weights:
+            target.set_weights(source.get_weights())
+    kernel, bias = (np.array(w) for w in network.get_layer("logits").get_weights())
+    trained_kernel, trained_bias = trained.get_layer("logits").get_weights()
+    for column, finding in enumerate(recipe.findings):
+        if finding in start.findings:
+            there = start.findings.index(finding)
+            kernel[:, column], bias[column] = trained_kernel[:, there], trained_bias[there]
+    network.get_layer("logits").set_weights([kernel, bias])

@@ -1,0 +1,33 @@
+"""What all tests share: where the real data lies, and small presets."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(REPOSITORY))
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """Folder of the real data: ``$CXRKIT_DATA``, else ``../shared/data``; the test is skipped without it."""
+    folder = Path(os.environ.get("CXRKIT_DATA") or REPOSITORY.parent / "shared" / "data")
+    if not (folder / "kermany" / "index.csv").is_file():
+        pytest.skip("real radiographs are not at hand: set CXRKIT_DATA to their folder")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A weights folder with the presets ``tiny`` (three findings, CNN) and ``single`` (one finding)."""
+    from tests.factory import make_preset
+
+    folder = tmp_path_factory.mktemp("weights")
+    make_preset(folder, "tiny")
+    make_preset(folder, "single", ("Pneumonia",), seed=1)
+    return folder
