@@ -1,0 +1,166 @@
+"""Metrics against scikit-learn and confidenceinterval, hand-worked numbers, and a slow honest bootstrap."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
+
+from cxrkit.evaluation.bootstrap import bootstrap
+from cxrkit.evaluation.metrics import (
+    Confusion,
+    auroc,
+    average_precision,
+    brier,
+    expected_calibration_error,
+    known,
+    proportion,
+    reliability,
+)
+
+
+def draw(seed, n=300, ties=False):
+    rng = np.random.default_rng(seed)
+    y = (rng.random(n) < 0.3).astype(float)
+    p = 1 / (1 + np.exp(-(rng.normal(size=n) + y - 1)))
+    return y, np.round(p, 1) if ties else p
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_delong_agrees_with_an_independent_implementation(seed):
+    confidenceinterval = pytest.importorskip("confidenceinterval")
+    y, p = draw(seed)
+    ours = auroc(y, p)
+    value, (low, high) = confidenceinterval.roc_auc_score(y.astype(int).tolist(), p.tolist())
+    assert (ours.value, ours.low, ours.high) == pytest.approx((value, low, high), abs=1e-3)
+
+
+def test_delong_on_a_worked_example():
+    # Positives 3 1 4, negatives 0 2. Wins: 3 beats both (1), 1 beats one (1/2), 4 beats both (1): AUROC 5/6.
+    # V10 = 1, 1/2, 1 (variance 1/12); V01 = 1, 2/3 (variance 1/18). SE^2 = 1/36 + 1/36 = 1/18.
+    ours = auroc([1, 1, 1, 0, 0], [3, 1, 4, 0, 2])
+    assert ours.value == pytest.approx(5 / 6)
+    assert ours.low == pytest.approx(5 / 6 - 1.959964 / np.sqrt(18), abs=1e-6)
+    assert ours.high == 1.0
+    assert (ours.n, ours.positives) == (5, 3)
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_point_values_agree_with_scikit_learn(ties):
+    y, p = draw(5, ties=ties)
+    assert auroc(y, p).value == pytest.approx(roc_auc_score(y, p), abs=1e-12)
+    assert average_precision(y, p) == pytest.approx(average_precision_score(y, p), abs=1e-12)
+    assert brier(y, p) == pytest.approx(brier_score_loss(y, p), abs=1e-12)
+
+
+def test_unknown_labels_are_left_out():
+    y, p = draw(6)
+    masked = np.r_[y, np.full(50, np.nan)]
+    scores = np.r_[p, np.full(50, np.nan)]
+    assert auroc(masked, scores) == auroc(y, p)
+    assert average_precision(masked, scores) == average_precision(y, p)
+
+
+@pytest.mark.parametrize("labels", [[0, 0, 0], [1, 1, 1], [np.nan] * 3])
+def test_one_class_is_undefined_not_a_half(labels):
+    assert auroc(labels, [0.1, 0.2, 0.3]) is None
+    assert average_precision(labels, [0.1, 0.2, 0.3]) is None
+
+
+def test_a_single_positive_has_a_value_but_no_interval():
+    ours = auroc([1, 0, 0], [0.9, 0.1, 0.2])
+    assert (ours.value, ours.low, ours.high) == (1.0, None, None)
+
+
+def test_known_refuses_what_it_cannot_judge():
+    for labels, scores in (([2.0], [0.1]), ([1.0], [np.nan]), ([1.0, 0.0], [0.5])):
+        with pytest.raises(ValueError):
+            known(labels, scores)
+
+
+def test_wilson_on_published_numbers():
+    # Newcombe 1998, table I: 81 of 263 gives .2553 to .3662, 0 of 20 gives 0 to .1611.
+    some, none = proportion(81, 263), proportion(0, 20)
+    assert (some.low, some.high) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert (none.low, none.high) == pytest.approx((0.0, 0.1611), abs=5e-5)
+    assert proportion(0, 0) is None
+
+
+def test_rates_of_a_confusion_table():
+    at = Confusion(tp=342, fp=23, tn=211, fn=48)
+    assert at.sensitivity.value == pytest.approx(342 / 390)
+    assert at.specificity.value == pytest.approx(211 / 234)
+    assert at.ppv.value == pytest.approx(342 / 365)
+    assert at.npv.value == pytest.approx(211 / 259)
+    empty = Confusion(tp=0, fp=0, tn=4, fn=0)
+    assert empty.sensitivity is None and empty.ppv is None
+    assert empty.specificity.value == 1.0
+
+
+def test_calibration_error_on_a_worked_example():
+    # Two bins: (.1 .2 .3 | 0 0 1) mean .2 observed 1/3; (.7 .8 .9 | 1 1 1) mean .8 observed 1. ECE (2/15 + 1/5) / 2.
+    y, p = [0, 0, 1, 1, 1, 1], [0.1, 0.2, 0.3, 0.7, 0.8, 0.9]
+    assert expected_calibration_error(y, p, bins=2) == pytest.approx((2 / 15 + 1 / 5) / 2)
+    assert [b.n for b in reliability(y, p, bins=2)] == [3, 3]
+
+
+def test_equal_probabilities_share_a_bin_whatever_their_order():
+    y = np.r_[np.ones(30), np.zeros(70)]
+    p = np.full(100, 0.3)
+    assert expected_calibration_error(y, p) == pytest.approx(0.0, abs=1e-12)
+    assert len(reliability(y, p)) == 1
+    assert sum(b.n for b in reliability(*draw(7, ties=True))) == 300
+    assert expected_calibration_error([np.nan], [0.2]) is None
+
+
+def test_bootstrap_replicates_equal_the_statistics_of_the_drawn_rows():
+    rng = np.random.default_rng(8)
+    y, p = draw(9, n=80, ties=True)
+    labels = np.stack([y, np.where(rng.random(80) < 0.2, np.nan, 1 - y)], axis=1)
+    scores = np.stack([p, rng.random(80)], axis=1)
+    patients = rng.integers(0, 30, 80)
+    got = bootstrap(labels, scores, patients, replicates=40, seed=3)
+    names, group = np.unique(patients, return_inverse=True)
+    drawn = np.random.default_rng(3).integers(0, len(names), (40, len(names)))
+    for r in range(40):
+        rows = np.concatenate([np.flatnonzero(group == g) for g in drawn[r]])
+        for k in range(2):
+            some = rows[~np.isnan(labels[rows, k])]
+            truth, score = labels[some, k], scores[some, k]
+            assert got.auroc[r, k] == pytest.approx(roc_auc_score(truth, score), abs=1e-12)
+            assert got.auprc[r, k] == pytest.approx(average_precision_score(truth, score), abs=1e-12)
+            assert got.brier[r, k] == pytest.approx(np.mean((truth - score) ** 2), abs=1e-12)
+
+
+def test_bootstrap_is_seeded_and_close_to_delong_for_independent_rows():
+    y, p = draw(10, n=600)
+    labels, scores, patients = y[:, None], p[:, None], np.arange(600)
+    first = bootstrap(labels, scores, patients, seed=1)
+    np.testing.assert_array_equal(first.auroc, bootstrap(labels, scores, patients, seed=1).auroc)
+    assert not np.array_equal(first.auroc, bootstrap(labels, scores, patients, seed=2).auroc)
+    delong = auroc(y, p)
+    assert first.interval(first.auroc, 0) == pytest.approx((delong.low, delong.high), abs=0.006)
+
+
+def test_images_of_one_patient_widen_the_interval():
+    y, p = draw(11, n=100)
+    repeated = np.repeat(y, 9)[:, None], np.repeat(p, 9)[:, None]
+    alone = bootstrap(*repeated, np.arange(900))
+    together = bootstrap(*repeated, np.repeat(np.arange(100), 9))
+
+    def width(replicates):
+        low, high = replicates.interval(replicates.auroc, 0)
+        return high - low
+
+    assert width(together) > 2.5 * width(alone)  # a factor of 3 in theory
+
+
+def test_bootstrap_gives_no_interval_where_one_patient_holds_a_class():
+    y = np.r_[np.ones(5), np.zeros(20)][:, None]
+    got = bootstrap(y, np.linspace(0, 1, 25)[:, None], np.r_[np.zeros(5), np.arange(1, 21)], replicates=200)
+    assert got.interval(got.auroc, 0) is None
+    assert got.macro_interval([0]) is None
+
+
+def test_macro_interval_averages_within_a_replicate():
+    y, p = draw(12, n=400)
+    got = bootstrap(np.stack([y, y], 1), np.stack([p, 1 - p], 1), np.arange(400), replicates=300)
+    assert got.macro_interval([0, 1]) == pytest.approx((0.5, 0.5), abs=1e-9)  # each pair sums to one
