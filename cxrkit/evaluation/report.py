@@ -248,14 +248,18 @@ def _macro(judged: Mapping[str, Any], draws: Replicates, stamp: Mapping[str, Any
 def _numbers(table: pd.DataFrame, column: str) -> Floats:
     if column not in table.columns:
         raise ManifestError(f"The predictions table has no column {column}.", "Add the column.")
-    texts = table[column].astype(str).str.strip().str.lower()
-    numbers = pd.to_numeric(texts.where(~texts.isin(["", "nan", "<na>", "none"])), errors="coerce")
-    odd = np.flatnonzero(numbers.isna() & ~texts.isin(["", "nan", "<na>", "none"]))
+    cells = table[column]
+    if pd.api.types.is_numeric_dtype(cells):
+        return cells.to_numpy(dtype=np.float64, na_value=np.nan)
+    texts = cells.astype(object).where(cells.notna(), "").astype(str).str.strip()
+    blank = texts.str.lower().isin(["", "nan"])
+    numbers = pd.to_numeric(texts.mask(blank), errors="coerce")
+    odd = np.flatnonzero(numbers.isna() & ~blank)
     if len(odd):
         raise ManifestError(
             f"The column {column} holds something other than a number in row {odd[0] + 2}.", "Use numbers only."
         )
-    return numbers.to_numpy(dtype=np.float64)
+    return numbers.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
 def _labels(table: pd.DataFrame, finding: str) -> Floats:
@@ -286,5 +290,5 @@ def _patients(table: pd.DataFrame) -> tuple[npt.NDArray[np.str_], str]:
     column = next((c for c in ("patient_key", "patient_id") if c in table.columns), None)
     if column is None:
         return rows, "image"
-    keys = table[column].fillna("").astype(str).str.strip().to_numpy(dtype=np.str_)
+    keys = table[column].astype(object).fillna("").astype(str).str.strip().to_numpy(dtype=np.str_)
     return np.where(keys == "", rows, keys), "patient"
