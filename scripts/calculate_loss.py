@@ -11,10 +11,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from cxrkit.data.manifest import parse_pairs, read_label_counts  # noqa: E402
-from cxrkit.errors import CxrError, TrainConfigError  # noqa: E402
-from cxrkit.preset import find_preset, list_presets  # noqa: E402
-from cxrkit.train_config import TRAIN_CONFIG, PresetWeights, TrainConfig, from_counts, read_counts  # noqa: E402
+from cxrkit.data.manifest import parse_pairs, read_label_counts
+from cxrkit.errors import CxrError, TrainConfigError
+from cxrkit.preset import find_preset, list_presets
+from cxrkit.train_config import TRAIN_CONFIG, PresetWeights, TrainConfig, from_counts, read_counts
 
 
 def from_presets() -> dict[str, PresetWeights]:

@@ -18,11 +18,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from cxrkit.data.manifest import parse_pairs, read_manifest, read_table, select_rows  # noqa: E402
-from cxrkit.errors import CxrError  # noqa: E402
-from cxrkit.evaluation.report import evaluate_predictions, findings_of  # noqa: E402
-from cxrkit.evaluation.summary import format_evaluation  # noqa: E402
-from cxrkit.serving.bulk import evaluate_table, record_evaluation, score_manifest, write_evaluation  # noqa: E402
+from cxrkit.data.manifest import parse_pairs, read_manifest, read_table, select_rows
+from cxrkit.errors import CxrError
+from cxrkit.evaluation.report import evaluate_predictions, findings_of
+from cxrkit.evaluation.summary import format_evaluation
+from cxrkit.serving.bulk import evaluate_table, record_evaluation, score_manifest, write_evaluation
 
 ALL = "all rows"
 

@@ -16,10 +16,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from cxrkit.errors import CxrError  # noqa: E402
-from cxrkit.imaging.loading import load_radiograph  # noqa: E402
-from cxrkit.preset import Preset, find_preset  # noqa: E402
-from cxrkit.reading import DISCLAIMER, Reading  # noqa: E402
+from cxrkit.errors import CxrError
+from cxrkit.imaging.loading import load_radiograph
+from cxrkit.preset import Preset, find_preset
+from cxrkit.reading import DISCLAIMER, Reading
 
 
 def to_record(reading: Reading, preset: Preset) -> dict:

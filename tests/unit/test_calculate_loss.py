@@ -129,7 +129,8 @@ def test_bad_tables_are_refused_with_2_and_write_nothing(script, config, tmp_pat
     table.write_text(text)
     assert script.main(["--config", str(config), "--manifest", str(table)]) == 2
     captured = capsys.readouterr()
-    assert message in captured.err and captured.out == ""
+    assert message in captured.err
+    assert captured.out == ""
     assert not config.exists()
 
 

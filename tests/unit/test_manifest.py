@@ -50,7 +50,8 @@ def test_split_and_only_choose_rows(write):
     assert list(read_manifest(path, ["Mass"], only={"patient_id": "2"}).table["image"]) == ["b.png", "c.png"]
     both = read_manifest(path, ["Mass"], split="test", only={"patient_id": "2"})
     assert list(both.table["image"]) == ["c.png"]
-    assert len(both.table.index) == 1 and both.table.index[0] == 0
+    assert len(both.table.index) == 1
+    assert both.table.index[0] == 0
 
 
 def test_images_are_sought_in_the_named_folder_then_beside_then_in_images(write, tmp_path):
@@ -128,7 +129,8 @@ def test_refusals_name_the_fault_and_never_the_file(write, text, options, messag
         read_manifest(path, ["Mass"], **options)
     assert message in caught.value.message
     assert caught.value.remedy
-    assert "secret_name" not in str(caught.value) and str(path.parent) not in str(caught.value)
+    assert "secret_name" not in str(caught.value)
+    assert str(path.parent) not in str(caught.value)
 
 
 def test_bytes_that_are_no_table_are_refused(tmp_path):

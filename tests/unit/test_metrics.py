@@ -72,7 +72,7 @@ def test_a_single_positive_has_a_value_but_no_interval():
 
 def test_known_refuses_what_it_cannot_judge():
     for labels, scores in (([2.0], [0.1]), ([1.0], [np.nan]), ([1.0, 0.0], [0.5])):
-        with pytest.raises(ValueError):
+        with pytest.raises(ValueError, match="must be"):
             known(labels, scores)
 
 
@@ -91,7 +91,8 @@ def test_rates_of_a_confusion_table():
     assert at.ppv.value == pytest.approx(342 / 365)
     assert at.npv.value == pytest.approx(211 / 259)
     empty = Confusion(tp=0, fp=0, tn=4, fn=0)
-    assert empty.sensitivity is None and empty.ppv is None
+    assert empty.sensitivity is None
+    assert empty.ppv is None
     assert empty.specificity.value == 1.0
 
 

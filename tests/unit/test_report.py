@@ -55,7 +55,8 @@ def test_values_counts_and_provenance():
     assert (nodule["n"], nodule["positives"]) == (192, int(table["Nodule"].sum()))
     assert mass["auroc"]["low"] < mass["auroc"]["value"] < mass["auroc"]["high"]
     assert "200 patient bootstrap replicates" in mass["auroc"]["method"]
-    assert mass["auroc"]["split"] == "test" and mass["auroc"]["weights_sha256"] == SHA
+    assert mass["auroc"]["split"] == "test"
+    assert mass["auroc"]["weights_sha256"] == SHA
     assert mass["auprc"]["prevalence"] == mass["prevalence"] == pytest.approx(table["Mass"].mean())
     assert mass["probabilities_stated_at_prevalence"] == 0.05
     assert nodule["probabilities_stated_at_prevalence"] is None
@@ -83,9 +84,14 @@ def test_undefined_is_none_and_left_out_of_the_mean():
     table = predictions().assign(Hernia="0", prob_Hernia=0.01, Edema="", prob_Edema="")
     got = judge(table, ["Mass", "Hernia", "Edema"], [point("Hernia", 0.5)], weights_sha256=SHA)
     hernia, edema = got["findings"]["Hernia"], got["findings"]["Edema"]
-    assert hernia["auroc"] is None and hernia["auprc"] is None and hernia["brier"]["value"] == pytest.approx(1e-4)
+    assert hernia["auroc"] is None
+    assert hernia["auprc"] is None
+    assert hernia["brier"]["value"] == pytest.approx(1e-4)
     assert hernia["operating_points"]["youden"]["sensitivity"] is None
-    assert edema["n"] == 0 and edema["prevalence"] is None and edema["brier"] is None and edema["ece"] is None
+    assert edema["n"] == 0
+    assert edema["prevalence"] is None
+    assert edema["brier"] is None
+    assert edema["ece"] is None
     assert got["macro"]["auroc"]["findings"] == ["Mass"]
     text = json.dumps(got, allow_nan=False)
     assert "NaN" not in text
@@ -97,8 +103,10 @@ def test_undefined_is_none_and_left_out_of_the_mean():
 def test_metrics_for_the_card():
     metrics = {(m.finding, m.name): m for m in to_metrics(judge(predictions(), points=[point()], weights_sha256=SHA))}
     auroc = metrics["Mass", "auroc"]
-    assert isinstance(auroc, Metric) and (auroc.split, auroc.weights_sha256, auroc.n) == ("test", SHA, 240)
-    assert ("macro", "auroc") in metrics and ("Mass", "sensitivity@youden") in metrics
+    assert isinstance(auroc, Metric)
+    assert (auroc.split, auroc.weights_sha256, auroc.n) == ("test", SHA, 240)
+    assert ("macro", "auroc") in metrics
+    assert ("Mass", "sensitivity@youden") in metrics
     assert ("Nodule", "sensitivity@youden") not in metrics
     with pytest.raises(ValueError, match="weights"):
         to_metrics(judge(predictions()))
@@ -106,7 +114,8 @@ def test_metrics_for_the_card():
 
 def test_without_patients_the_image_is_the_unit():
     got = judge(predictions().drop(columns="patient_id"))
-    assert got["bootstrap"]["unit"] == "image" and got["patients"] is None
+    assert got["bootstrap"]["unit"] == "image"
+    assert got["patients"] is None
 
 
 def test_findings_come_from_the_probability_columns():
@@ -174,7 +183,8 @@ def test_bulk_scores_every_row_in_order(manifest_path):
     )
     assert list(table.columns) == ["image", "patient_id", "age", "Mass", "prob_Mass", "logit_Mass"]
     assert list(table["patient_id"]) == ["7", "8", "9"]
-    assert table["logit_Mass"].is_monotonic_increasing and table["logit_Mass"].nunique() == 3
+    assert table["logit_Mass"].is_monotonic_increasing
+    assert table["logit_Mass"].nunique() == 3
     np.testing.assert_allclose(table["prob_Mass"], table["logit_Mass"] / 2)
     assert np.isnan(table["Mass"][1])
     assert seen == [(1, 3), (2, 3), (3, 3)]

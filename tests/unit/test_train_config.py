@@ -50,7 +50,7 @@ def test_malformed_counts_are_refused(tmp_path, text):
 
 
 def test_missing_counts_are_refused(tmp_path):
-    with pytest.raises(TrainConfigError, match="no label_counts.csv"):
+    with pytest.raises(TrainConfigError, match="has no label_counts"):
         read_counts(tmp_path / "absent.csv")
 
 
