@@ -6,7 +6,7 @@ both say the same (PS3.3 C.8.11.3.1.2), so that both together still mean one inv
 
 Identity: pydicom writes values of attributes into its warnings, log and exceptions. Its loggers
 are therefore raised above every level once, here, for the whole process; its warnings are ignored
-while at least one thread reads (see `_silence`); and its exceptions are replaced without their
+while at least one thread reads (see `cxrkit.imaging.quiet`); and its exceptions are replaced without their
 text and without a chain at one place, `decode_dicom`.
 """
 
@@ -15,14 +15,11 @@ from __future__ import annotations
 import io
 import logging
 import re
-import threading
-import warnings
 import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any, Literal, NoReturn
 
-import gdcm  # type: ignore[import-untyped, unused-ignore]
+import cv2
 import numpy as np
 import numpy.typing as npt
 from pydicom import uid
@@ -38,6 +35,8 @@ from cxrkit.imaging import dicom_facts
 from cxrkit.imaging.codestream import declared_size, repaired_size, swings
 from cxrkit.imaging.decode import MAX_BYTES, MAX_PIXELS, Decoded, check_contrast, check_dimensions, luminance
 from cxrkit.imaging.dicom_display import display
+from cxrkit.imaging.jpeg_extended import decode_jpeg_extended
+from cxrkit.imaging.quiet import silence
 
 MAX_FRAMES = 10_000
 GREY = ("MONOCHROME1", "MONOCHROME2")
@@ -48,38 +47,6 @@ AGAIN = "Export the radiograph from the archive again."
 
 for _name in ("pydicom", "pylibjpeg", "openjpeg", "jpeg_ls"):
     logging.getLogger(_name).setLevel(logging.CRITICAL + 1)
-gdcm.Trace.WarningOff()
-gdcm.Trace.ErrorOff()
-
-
-class _Quiet:
-    """Counts reading threads; the first silences Python warnings, the last restores the filters.
-
-    ``warnings.catch_warnings`` swaps a process-wide list, so nested uses by several threads would
-    restore it in the wrong order. With the count there is one swap, however many threads read.
-    Warnings of other threads are lost meanwhile, which is harmless.
-    """
-
-    lock = threading.Lock()
-    readers = 0
-    saved: warnings.catch_warnings[None] | None = None
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    with _Quiet.lock:
-        if _Quiet.readers == 0:
-            _Quiet.saved = warnings.catch_warnings()
-            _Quiet.saved.__enter__()
-            warnings.simplefilter("ignore")
-        _Quiet.readers += 1
-    try:
-        yield
-    finally:
-        with _Quiet.lock:
-            _Quiet.readers -= 1
-            if _Quiet.readers == 0 and _Quiet.saved is not None:
-                _Quiet.saved.__exit__(None, None, None)
 
 
 def decode_dicom(data: bytes) -> Decoded:
@@ -99,7 +66,7 @@ def decode_dicom(data: bytes) -> Decoded:
     TooLarge, UnsuitableImage
         See `cxrkit.imaging.decode.check_dimensions`; also no image at all, or a blank one.
     """
-    with _silence():
+    with silence():
         try:
             return _decode(_dataset(data))
         except (CxrError, MemoryError):
@@ -155,16 +122,31 @@ def _decode(ds: Dataset) -> Decoded:
         if coloured:
             notes.append("Converted from colour to grey.")
     check_contrast(pixels)
+    pixels, spacing = _square(pixels, dicom_facts.spacing(ds), notes)
     return Decoded(
         pixels=pixels,
         source_format="DICOM",
         notes=tuple(notes),
         view=dicom_facts.view(ds),
-        spacing_mm=dicom_facts.spacing(ds),
+        spacing_mm=spacing,
         modality=dicom_facts.modality(ds),
         age_band=dicom_facts.band(ds),
         sex=dicom_facts.sex(ds),
     )
+
+
+def _square(
+    pixels: npt.NDArray[np.float32], spacing: tuple[float, float] | None, notes: list[str]
+) -> tuple[npt.NDArray[np.float32], tuple[float, float] | None]:
+    """Enlarge the coarser axis when rows and columns are spaced differently, so that proportions are true."""
+    if spacing is None or abs(spacing[0] / spacing[1] - 1) < 0.01:
+        return pixels, spacing
+    fine = min(spacing)
+    rows, columns = (round(count * step / fine) for count, step in zip(pixels.shape, spacing, strict=True))
+    check_dimensions(rows, columns)
+    notes.append("Resampled, because its pixels are not square.")
+    resampled = cv2.resize(pixels, (columns, rows), interpolation=cv2.INTER_LINEAR)
+    return np.clip(resampled, 0, 1, dtype=np.float32), (fine, fine)
 
 
 def _check_description(ds: Dataset, photometric: str, samples: int, frames: int) -> None:
@@ -209,7 +191,7 @@ def _first_frame(ds: Dataset, samples: int, frames: int, notes: list[str]) -> np
         ds.PixelData, ds.NumberOfFrames = encapsulate([frame]), 1
         notes.append("The damaged size of the compressed image was replaced by the one in the file's header.")
     if syntax == uid.JPEGExtended12Bit and int(ds.BitsStored) > 8 and samples == 1:
-        return _jpeg_extended(frame, rows, columns)
+        return decode_jpeg_extended(frame, rows, columns)
     stored = np.asarray(pixel_array(ds, index=0))
     if syntax in LOSSLESS_JPEG and swings(stored, int(ds.BitsStored)):
         raise CorruptFile("The compressed image is damaged: its brightness wraps around everywhere.", AGAIN)
@@ -247,25 +229,6 @@ def _refuse_syntax(words: str) -> NoReturn:
         f"The DICOM file is compressed {words}, which cannot be decoded here.",
         "Export it uncompressed (Explicit VR Little Endian, 1.2.840.10008.1.2.1) or as JPEG 2000.",
     )
-
-
-def _jpeg_extended(frame: bytes, rows: int, columns: int) -> npt.NDArray[Any]:
-    """12-bit JPEG, which GDCM decodes but pydicom does not ask it for."""
-    fragment, fragments = gdcm.Fragment(), gdcm.SequenceOfFragments.New()
-    fragment.SetByteStringValue(frame)
-    fragments.AddFragment(fragment)
-    element = gdcm.DataElement(gdcm.Tag(0x7FE0, 0x0010))
-    element.SetValue(fragments.__ref__())
-    image = gdcm.Image()
-    image.SetNumberOfDimensions(2)
-    image.SetDimensions((columns, rows, 1))
-    image.SetDataElement(element)
-    kind = gdcm.PhotometricInterpretation.GetPIType("MONOCHROME2")
-    image.SetPhotometricInterpretation(gdcm.PhotometricInterpretation(kind))
-    image.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.JPEGExtendedProcess2_4))
-    image.SetPixelFormat(gdcm.PixelFormat(1, 16, 12, 11, 0))
-    # GDCM hands bytes over as text
-    return np.frombuffer(image.GetBuffer().encode("utf-8", "surrogateescape"), "<u2").reshape(rows, columns)
 
 
 def write_dicom(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
+from pathlib import Path
 
 from cxrkit.errors import RadiographError, TooLarge, UnsupportedFormat
 from cxrkit.imaging.decode import MAX_BYTES
@@ -115,9 +115,9 @@ def _read(path: str | os.PathLike[str]) -> bytes:
     """Bytes of a regular file; the size is looked at first, and again while reading."""
     refusal = RadiographError("The file cannot be opened.", "Check that it exists and that you may read it.")
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe or a device could block for ever
+        if not Path(path).is_file():  # a pipe or a device could block for ever
             raise refusal
-        with open(path, "rb") as stream:
+        with Path(path).open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)
     except (OSError, ValueError):
         raise refusal from None
@@ -129,7 +129,7 @@ def _unknown(data: bytes, name: str) -> UnsupportedFormat:
     text = data[:64].lstrip(b"\xef\xbb\xbf \t\r\n")
     what = next((words for magic, words in KNOWN if text.startswith(magic)), None)
     if what is None:
-        extension = os.path.splitext(name)[1].lower()
+        extension = Path(name).suffix.lower()
         claims = " although its name ends like one" if extension in (".dcm", ".png", ".jpg", ".jpeg") else ""
         return UnsupportedFormat(
             f"The file is neither DICOM nor an image that can be read{claims}.",

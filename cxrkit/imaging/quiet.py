@@ -1,0 +1,38 @@
+"""Silence of third-party libraries while a file with patient identity is read."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class _Quiet:
+    """Counts reading threads; the first silences Python warnings, the last restores the filters.
+
+    ``warnings.catch_warnings`` swaps a process-wide list, so nested uses by several threads would
+    restore it in the wrong order. With the count there is one swap, however many threads read.
+    Warnings of other threads are lost meanwhile, which is harmless.
+    """
+
+    lock = threading.Lock()
+    readers = 0
+    saved: warnings.catch_warnings[None] | None = None
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    with _Quiet.lock:
+        if _Quiet.readers == 0:
+            _Quiet.saved = warnings.catch_warnings()
+            _Quiet.saved.__enter__()
+            warnings.simplefilter("ignore")
+        _Quiet.readers += 1
+    try:
+        yield
+    finally:
+        with _Quiet.lock:
+            _Quiet.readers -= 1
+            if _Quiet.readers == 0 and _Quiet.saved is not None:
+                _Quiet.saved.__exit__(None, None, None)
