@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from cxrkit.errors import TrainingError
 from cxrkit.evaluation.metrics import auroc
+from cxrkit.model.checkpoints import assign, read_layers
 from cxrkit.model.losses import Loss, as_keras_loss
 from cxrkit.model.network import build_network
 from cxrkit.training.batches import ImageSet, Progress, batches, plain_batches
@@ -55,14 +56,17 @@ def train_network(
     """
     state = _read_state(run, recipe)
     keras.utils.set_random_seed(recipe.seed)
-    weights = None if initial is None else initial.get_weights()
+    weights = None if initial is None or "checkpoint" in state else initial.get_weights()
     network = None
     for number, stage in enumerate(recipe.stages):
         if number < state["stage"]:
             continue
         with _precision(recipe.mixed_precision):
             network = _compiled(recipe, stage, loss, loader_steps := _Steps(loader, stage))
-        if weights is not None:
+        if weights is None and "checkpoint" in state:
+            # the stage before was finished by an earlier process
+            assign(network, read_layers(run / state["checkpoint"])[0], file=state["checkpoint"])
+        elif weights is not None:
             network.set_weights(weights)
         if number == state["stage"] and state["epoch"] > 0:
             network.optimizer.build(network.trainable_variables)
@@ -89,12 +93,10 @@ def train_network(
     final = build_network(
         recipe.backbone, len(recipe.findings), input_size=recipe.stages[-1].size, head=recipe.head
     )
-    if weights is None or network is None:  # a finished run was started again
-        network = _compiled(recipe, recipe.stages[-1], loss, None)
-        network.optimizer.build(network.trainable_variables)
-        network.load_weights(run / state["checkpoint"])
-        weights = network.get_weights()
-    final.set_weights(weights)
+    if network is None:  # a finished run was started again
+        assign(final, read_layers(run / state["checkpoint"])[0], file=state["checkpoint"])
+    else:
+        final.set_weights(network.get_weights())
     return final
 
 
@@ -118,11 +120,11 @@ def _precision(mixed: bool) -> Iterator[None]:
         keras.mixed_precision.set_dtype_policy(before)
 
 
-def _compiled(recipe: Recipe, stage: Stage, loss: Loss, steps: _Steps | None) -> keras.Model:
+def _compiled(recipe: Recipe, stage: Stage, loss: Loss, steps: _Steps) -> keras.Model:
     network = build_network(
         recipe.backbone, len(recipe.findings), input_size=stage.size, head=recipe.head, momentum=recipe.momentum
     )
-    total = stage.epochs * (steps.per_epoch if steps else 1)
+    total = stage.epochs * steps.per_epoch
     warm = max(1, int(total * recipe.warmup))
     schedule = keras.optimizers.schedules.CosineDecay(
         stage.learning_rate * 0.01, max(1, total - warm), warmup_target=stage.learning_rate, warmup_steps=warm

@@ -1,0 +1,205 @@
+"""Training on a handful of synthetic images: it learns, it resumes, it refuses."""
+
+import dataclasses
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from cxrkit.card import Population
+from cxrkit.data.manifest import read_manifest
+from cxrkit.errors import ManifestError, TrainingError
+from cxrkit.model.manager import XRayModelManager
+from cxrkit.preset import Preset
+from cxrkit.training import trainer
+from cxrkit.training.augmentation import augment
+from cxrkit.training.batches import ImageSet, batches, epoch_order
+from cxrkit.training.recipe import Augmentation, Recipe, Stage
+from cxrkit.training.session import Source, run_training, split_source
+
+
+def recipe(**changes) -> Recipe:
+    base = Recipe(
+        name="toy",
+        title="Toy",
+        version="0",
+        backbone="cnn",
+        head="gap-dense",
+        findings=("Mass",),
+        geometry="squash",
+        intensity="sample-standard",
+        stages=(Stage(32, 2, 8, 3e-3), Stage(48, 1, 8, 1e-3)),
+        population=Population("nobody", ("18-44",), ("PA",)),
+        intended_use="test",
+        limits=(),
+        data=("synthetic",),
+        mixed_precision=False,
+        augmentation=Augmentation(rotation=5),
+    )
+    return dataclasses.replace(base, **changes)
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    """80 noisy images, half of them with a bright blob; patients have two images each."""
+    folder = tmp_path_factory.mktemp("toy")
+    random = np.random.default_rng(0)
+    rows = ["image,patient_id,split,Mass"]
+    for number in range(80):
+        picture = random.normal(90, 15, (48, 48))
+        if positive := number % 4 < 2:
+            cv2.circle(picture, tuple(int(v) for v in random.integers(12, 36, 2)), 8, 230, -1)
+        cv2.imwrite(str(folder / f"{number}.png"), np.clip(picture, 0, 255).astype(np.uint8))
+        rows.append(f"{number}.png,p{number // 2},{'test' if number >= 72 else 'train'},{int(positive)}")
+    (folder / "index.csv").write_text("\n".join(rows) + "\n")
+    return folder / "index.csv"
+
+
+def run(table, out, where, lines=None, **changes) -> Preset:
+    return run_training(
+        recipe(**changes),
+        [Source(table, hold_out=0.25)],
+        out,
+        where,
+        command="test",
+        progress=(lines if lines is not None else []).append,
+    )
+
+
+class Killed(BaseException):
+    pass
+
+
+def test_training_gives_a_calibrated_preset_and_resumes_after_a_kill(tmp_path, table, monkeypatch):
+    preset = run(table, tmp_path / "whole", tmp_path / "run1")
+    assert preset == Preset.load(tmp_path / "whole")
+    assert preset.input_size == 48
+    assert preset.calibration["Mass"].split == "val"
+    assert preset.training.images + preset.training.validation_images == 72  # never a test row
+    assert {p.rule for p in preset.operating_points} == {"youden", "screening", "rule-in"}
+    history = json.loads((tmp_path / "run1" / "state.json").read_text())["history"]
+    assert [row["epoch"] for row in history] == [1, 2, 1]
+
+    # killed in the middle of the second epoch, then in the middle of the second stage
+    original, calls = trainer.batches, []
+
+    def dying(*args):
+        for step, batch in enumerate(original(*args)):
+            calls.append(step)
+            if len(calls) in (10, 20):
+                raise Killed
+            yield batch
+
+    monkeypatch.setattr(trainer, "batches", dying)
+    lines: list[str] = []
+    for _ in range(2):
+        with pytest.raises(Killed):
+            run(table, tmp_path / "again", tmp_path / "run2", lines)
+    resumed = run(table, tmp_path / "again", tmp_path / "run2", lines)
+    assert any("resumed stage 1 after epoch 1" in line for line in lines)
+    a, b = XRayModelManager(preset).model.get_weights(), XRayModelManager(resumed).model.get_weights()
+    for x, y in zip(a, b, strict=True):
+        np.testing.assert_allclose(x, y, rtol=2e-3, atol=2e-4)  # threads add in another order
+    with pytest.raises(TrainingError, match="another recipe"):
+        run(table, tmp_path / "again", tmp_path / "run2", seed=99)
+    # started once more after its end, it trains nothing and writes the same
+    lines.clear()
+    third = run(table, tmp_path / "third", tmp_path / "run2", lines)
+    c = XRayModelManager(third).model.get_weights()
+    assert all(np.array_equal(x, y) for x, y in zip(b, c, strict=True))
+    assert not any("finished" in line for line in lines)
+
+
+def test_it_learns_the_blob(tmp_path, table):
+    run(table, tmp_path / "p", tmp_path / "r", stages=(Stage(32, 12, 8, 1e-2),))
+    history = json.loads((tmp_path / "r" / "state.json").read_text())["history"]
+    assert history[-1]["validation_auroc"]["Mass"] > 0.9
+
+
+def test_a_start_hands_over_trunk_and_shared_findings(tmp_path, table):
+    from cxrkit.training.session import _initial
+
+    preset = run(table, tmp_path / "p", tmp_path / "r", stages=(Stage(32, 1, 8, 1e-3),))
+    trained = XRayModelManager(preset).model
+    network = _initial(recipe(findings=("Nodule", "Mass")), None, preset)
+    np.testing.assert_array_equal(network.get_layer("bn").get_weights()[3], trained.get_layer("bn").get_weights()[3])
+    np.testing.assert_array_equal(
+        network.get_layer("logits").get_weights()[0][:, 1], trained.get_layer("logits").get_weights()[0][:, 0]
+    )
+    with pytest.raises(TrainingError, match="another backbone"):
+        _initial(recipe(backbone="densenet121"), None, preset)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(tmp_path, table):
+    with pytest.raises(TrainingError, match=r"not finite in epoch 1, step \d+"):
+        run(table, tmp_path / "p", tmp_path / "r", stages=(Stage(32, 3, 8, 1e30),))
+
+
+def test_validation_never_shares_a_patient_and_test_rows_are_never_taken(table):
+    training, validation = split_source(Source(table, hold_out=0.25), recipe(), False)
+    assert validation is not None
+    assert not set(training.patients()) & set(validation.patients())
+    assert "test" not in set(training.table["split"]) | set(validation.table["split"])
+    # the cut does not depend on which other findings are asked for
+    wide = recipe(findings=("Effusion", "Mass", "Hernia"))
+    again = split_source(Source(table, hold_out=0.25), wide, True)[1]
+    assert again is not None
+    assert list(again.table["image"]) == list(validation.table["image"])
+
+
+def test_a_table_without_validation_or_training_rows_is_refused(tmp_path, table):
+    with pytest.raises(TrainingError, match="no validation part"):
+        run_training(recipe(), [Source(table)], tmp_path / "p", tmp_path / "r", command="", progress=print)
+    with pytest.raises(TrainingError, match="no rows to train on"):
+        split_source(Source(table, split="test"), recipe(), False)
+    with pytest.raises(ManifestError):
+        split_source(Source(table, split="nowhere"), recipe(), False)
+
+
+def test_epochs_are_seeded_and_repeat_by_weight():
+    images = ImageSet(
+        np.arange(6 * 64, dtype=np.uint8).reshape(6, 8, 8), np.zeros((6, 1), np.float32), np.array([1, 1, 1, 0.5, 2, 0.0])
+    )
+    order = epoch_order(images, (1, 2))
+    np.testing.assert_array_equal(order, epoch_order(images, (1, 2)))
+    counts = np.bincount(order, minlength=6)
+    assert list(counts[:3]) == [1, 1, 1]
+    assert counts[3] in (0, 1)
+    assert counts[4] == 2
+    assert counts[5] == 0
+    a = [x for x, _ in batches(images, recipe(), 2, (7, 0))]
+    b = [x for x, _ in batches(images, recipe(), 2, (7, 0))]
+    assert len(a) >= 2
+    for x, y in zip(a, b, strict=True):
+        np.testing.assert_array_equal(x, y)
+        assert x.shape == (2, 8, 8, 3)
+
+
+def test_no_augmentation_is_the_identity_and_strong_one_stays_in_range():
+    square = np.random.default_rng(0).random((40, 40), dtype=np.float32)
+    none = Augmentation(rotation=0, shift=0, zoom=0, aspect=0, brightness=0, contrast=0, gamma=0, noise=0)
+    np.testing.assert_allclose(augment(square, none, np.random.default_rng(1)), square, atol=1e-6)
+    wild = Augmentation(rotation=45, shift=0.3, zoom=0.5, aspect=0.5, brightness=0.5, contrast=1, gamma=1, noise=0.2, flip=True)
+    for seed in range(20):
+        out = augment(square, wild, np.random.default_rng(seed))
+        assert out.min() >= 0
+        assert out.max() <= 1
+        assert out.dtype == np.float32
+
+
+def test_flip_mirrors_left_and_right():
+    square = np.zeros((16, 16), np.float32)
+    square[:, :8] = 1
+    mirror = Augmentation(rotation=0, shift=0, zoom=0, brightness=0, contrast=0, gamma=0, noise=0, flip=True)
+    seen = {bool(augment(square, mirror, np.random.default_rng(seed))[8, 2] > 0.5) for seed in range(20)}
+    assert seen == {True, False}
+
+
+def test_a_malformed_recipe_is_named(tmp_path):
+    path = tmp_path / "r.json"
+    path.write_text('{"name": "x", "surprise": 1}')
+    with pytest.raises(TrainingError, match="malformed"):
+        Recipe.load(path)
+    with pytest.raises(TrainingError, match="does not exist"):
+        Recipe.load(tmp_path / "none.json")
