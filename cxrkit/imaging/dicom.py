@@ -4,16 +4,14 @@ The order of operations is that of PS3.3 C.11 and PS3.4 N.2: modality LUT or res
 LUT or window, then one inversion for MONOCHROME1 or PresentationLUTShape INVERSE. In DX images
 both say the same (PS3.3 C.8.11.3.1.2), so that both together still mean one inversion.
 
-Identity: pydicom writes values of attributes into its warnings, log and exceptions. Its loggers
-are therefore raised above every level once, here, for the whole process; its warnings are ignored
-while at least one thread reads (see `cxrkit.imaging.quiet`); and its exceptions are replaced without their
-text and without a chain at one place, `decode_dicom`.
+Identity: pydicom writes values of attributes into its warnings, log and exceptions. The first two
+are silenced by `cxrkit.imaging.quiet`; its exceptions are replaced without their text and without
+a chain at one place, `decode_dicom`.
 """
 
 from __future__ import annotations
 
 import io
-import logging
 import re
 import zlib
 from collections.abc import Mapping
@@ -44,9 +42,6 @@ COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 PALETTE = "PALETTE COLOR"
 LOSSLESS_JPEG = (uid.JPEGLossless, uid.JPEGLosslessSV1)
 AGAIN = "Export the radiograph from the archive again."
-
-for _name in ("pydicom", "pylibjpeg", "openjpeg", "jpeg_ls"):
-    logging.getLogger(_name).setLevel(logging.CRITICAL + 1)
 
 
 def decode_dicom(data: bytes) -> Decoded:

@@ -1,11 +1,20 @@
-"""Silence of third-party libraries while a file with patient identity is read."""
+"""Silence of third-party libraries while a file with patient identity is read.
+
+pydicom writes values of attributes into its warnings and its log, Pillow values of EXIF tags. Their
+loggers are raised above every level once, here, for the whole process (child loggers inherit the
+level); Python warnings are ignored while at least one thread reads.
+"""
 
 from __future__ import annotations
 
+import logging
 import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+for _name in ("pydicom", "pylibjpeg", "openjpeg", "jpeg_ls", "PIL"):
+    logging.getLogger(_name).setLevel(logging.CRITICAL + 1)
 
 
 class _Quiet:
@@ -23,6 +32,7 @@ class _Quiet:
 
 @contextmanager
 def silence() -> Iterator[None]:
+    """Ignore Python warnings within, from any number of threads at once."""
     with _Quiet.lock:
         if _Quiet.readers == 0:
             _Quiet.saved = warnings.catch_warnings()

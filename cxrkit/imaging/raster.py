@@ -34,6 +34,7 @@ from cxrkit.imaging.decode import (
     check_dimensions,
     luminance,
 )
+from cxrkit.imaging.quiet import silence
 
 MAX_SCANS = 200
 """Of a progressive JPEG, which is decoded whole once per scan; encoders write about ten."""
@@ -109,15 +110,16 @@ def decode_raster(data: bytes, kind: str) -> Decoded:
             "The JPEG file is built of too many scans to be decoded in a reasonable time.",
             "Save it again as an ordinary JPEG or PNG.",
         )
-    try:
-        image = READERS[kind](io.BytesIO(data))
-        _check_header(image, kind)
-        image.load()
-        photometric = image.tag_v2.get(PHOTOMETRIC) if isinstance(image, TiffImagePlugin.TiffImageFile) else None
-    except DAMAGE as error:
-        raise _refusal(error, kind) from None
-    upright, notes = _upright(image)
-    wide = _wide_colour(data, image, kind)
+    with silence():
+        try:
+            image = READERS[kind](io.BytesIO(data))
+            _check_header(image, kind)
+            image.load()
+            photometric = image.tag_v2.get(PHOTOMETRIC) if isinstance(image, TiffImagePlugin.TiffImageFile) else None
+        except DAMAGE as error:
+            raise _refusal(error, kind) from None
+        upright, notes = _upright(image)
+        wide = _wide_colour(data, image, kind)
     grey, more = _grey(upright if wide is None else wide, photometric)
     check_contrast(grey)
     return Decoded(grey, kind, notes + more)
