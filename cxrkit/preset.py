@@ -223,7 +223,7 @@ class Preset:
 
 def file_sha256(path: str | os.PathLike[str]) -> str:
     """Hexadecimal sha256 of a file's bytes."""
-    with open(path, "rb") as stream:
+    with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 

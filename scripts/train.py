@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from cxrkit.errors import CxrError  # noqa: E402
+from cxrkit.errors import CxrError
 
 
 class _OfManifest(argparse.Action):
@@ -51,17 +51,54 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--recipe", type=Path, required=True, help="JSON with findings, stages and the card's words")
     parser.add_argument("--out", type=Path, required=True, help="preset folder to write, such as weights/pneumonia")
     parser.add_argument("--run", type=Path, help="folder of checkpoints (default: runs/<name of the recipe>)")
-    parser.add_argument("--manifest", type=Path, action=_OfManifest, required=True, help="CSV of images and labels; repeatable")
+    parser.add_argument(
+        "--manifest", type=Path, action=_OfManifest, required=True, help="CSV of images and labels; repeatable"
+    )
     of = parser.add_argument_group("options of the manifest before them")
     of.add_argument("--images", type=Path, action=_OfManifest, help="folder of its images")
-    of.add_argument("--split", action=_OfManifest, help="take only rows of this split (default: train, and val to validate)")
-    of.add_argument("--label-map", type=_pair, action=_OfManifest, metavar="COLUMN=FINDING", help="a label column under another name")
-    of.add_argument("--only", type=_pair, action=_OfManifest, metavar="COLUMN=VALUE", help="take only rows with this value")
-    of.add_argument("--hold-out", type=float, action=_OfManifest, metavar="SHARE", help="cut a validation part out of its training rows")
-    of.add_argument("--group-by", type=lambda t: tuple(t.split(",")), action=_OfManifest, metavar="COLUMN,...", help="groups that the cut keeps together (default: patient)")
-    of.add_argument("--repeat", type=float, action=_OfManifest, metavar="TIMES", help="how often an epoch shows each image (default 1)")
-    parser.add_argument("--allow-missing", action="store_true", help="findings without a column are unknown in that table")
-    parser.add_argument("--imagenet", default="none", metavar="FILE", help="backbone weights: a .h5/.hdf5/.weights.h5 file, 'download' or 'none' (default)")
+    of.add_argument(
+        "--split", action=_OfManifest, help="take only rows of this split (default: train, and val to validate)"
+    )
+    of.add_argument(
+        "--label-map",
+        type=_pair,
+        action=_OfManifest,
+        metavar="COLUMN=FINDING",
+        help="a label column under another name",
+    )
+    of.add_argument(
+        "--only", type=_pair, action=_OfManifest, metavar="COLUMN=VALUE", help="take only rows with this value"
+    )
+    of.add_argument(
+        "--hold-out",
+        type=float,
+        action=_OfManifest,
+        metavar="SHARE",
+        help="cut a validation part out of its training rows",
+    )
+    of.add_argument(
+        "--group-by",
+        type=lambda t: tuple(t.split(",")),
+        action=_OfManifest,
+        metavar="COLUMN,...",
+        help="groups that the cut keeps together (default: patient)",
+    )
+    of.add_argument(
+        "--repeat",
+        type=float,
+        action=_OfManifest,
+        metavar="TIMES",
+        help="how often an epoch shows each image (default 1)",
+    )
+    parser.add_argument(
+        "--allow-missing", action="store_true", help="findings without a column are unknown in that table"
+    )
+    parser.add_argument(
+        "--imagenet",
+        default="none",
+        metavar="FILE",
+        help="backbone weights: a .h5/.hdf5/.weights.h5 file, 'download' or 'none' (default)",
+    )
     parser.add_argument("--start", type=Path, metavar="PRESET", help="preset folder whose weights are the start")
     options = parser.parse_args(arguments)
 
@@ -89,7 +126,9 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("Stopped. The same command resumes after the last finished epoch.", file=sys.stderr)
         return 130
-    print(f"Wrote the preset to {options.out}. Next: python scripts/evaluate.py, then python scripts/calculate_loss.py.")
+    print(
+        f"Wrote the preset to {options.out}. Next: python scripts/evaluate.py, then python scripts/calculate_loss.py."
+    )
     return 0
 
 

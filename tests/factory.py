@@ -9,10 +9,22 @@ import numpy as np
 from cxrkit.card import Calibration, LabelCount, OperatingPoint, Population, TrainingRecord
 from cxrkit.preset import Preset, file_sha256
 
-FOURTEEN = (
-    "Atelectasis Cardiomegaly Effusion Infiltration Mass Nodule Pneumonia Pneumothorax Consolidation Edema "
-    "Emphysema Fibrosis Pleural_Thickening Hernia"
-).split()
+FOURTEEN = [
+    "Atelectasis",
+    "Cardiomegaly",
+    "Effusion",
+    "Infiltration",
+    "Mass",
+    "Nodule",
+    "Pneumonia",
+    "Pneumothorax",
+    "Consolidation",
+    "Edema",
+    "Emphysema",
+    "Fibrosis",
+    "Pleural_Thickening",
+    "Hernia",
+]
 
 
 def make_preset(

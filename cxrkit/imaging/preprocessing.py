@@ -55,7 +55,7 @@ def to_square(pixels: Floats, geometry: str, size: int) -> Floats:
         side = max(height, width)
         top, left = (side - height) // 2, (side - width) // 2
         padding = (top, side - height - top, left, side - width - left)
-        pixels = cv2.copyMakeBorder(pixels, *padding, cv2.BORDER_CONSTANT, value=0.0)  # type: ignore[call-overload]
+        pixels = cv2.copyMakeBorder(pixels, *padding, cv2.BORDER_CONSTANT, value=0.0)
     elif geometry not in ("squash", "crop", "pad"):
         raise ValueError(f"unknown geometry {geometry!r}")
     if pixels.shape == (size, size):

@@ -135,7 +135,7 @@ def read_layers(path: str | os.PathLike[str]) -> tuple[dict[str, Arrays], list[s
     try:
         with h5py.File(file, "r") as h5:
             stored = h5.attrs.get(_FINDINGS)
-            root = h5["model_weights"] if "model_weights" in h5 else h5
+            root = h5.get("model_weights", h5)
             arrays = dict(_legacy_layers(root)) if "layer_names" in root.attrs else dict(_keras3_layers(h5))
     except (OSError, KeyError, RuntimeError, ValueError) as error:
         raise WeightsCorrupt(
@@ -166,9 +166,7 @@ def _keras3_layers(h5: Any) -> Iterator[tuple[str, Arrays]]:
             yield str(name), [np.asarray(stored[str(i)], dtype=np.float32) for i in range(len(stored))]
 
 
-def assign(
-    network: keras.Model, arrays: Mapping[str, Arrays], *, file: str, only: set[str] | None = None
-) -> None:
+def assign(network: keras.Model, arrays: Mapping[str, Arrays], *, file: str, only: set[str] | None = None) -> None:
     """Set the weights of a network's layers by name, after all of them were checked.
 
     Raises

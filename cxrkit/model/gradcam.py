@@ -39,7 +39,9 @@ class LinearHead:
     @classmethod
     def of(cls, head: keras.Model) -> LinearHead | None:
         """Read the arrays of a head, or None when it has another form."""
-        layers = [layer for layer in head.layers if not isinstance(layer, (keras.layers.InputLayer, keras.layers.Dropout))]
+        layers = [
+            layer for layer in head.layers if not isinstance(layer, (keras.layers.InputLayer, keras.layers.Dropout))
+        ]
         if len(layers) != 4:
             return None
         norm, relu, pool, dense = layers

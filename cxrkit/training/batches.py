@@ -68,9 +68,7 @@ def epoch_order(images: ImageSet, seed: tuple[int, ...]) -> npt.NDArray[np.intp]
     return random.permutation(np.repeat(np.arange(len(times)), times))
 
 
-def batches(
-    images: ImageSet, recipe: Recipe, batch: int, seed: tuple[int, ...]
-) -> Iterator[tuple[Floats, Floats]]:
+def batches(images: ImageSet, recipe: Recipe, batch: int, seed: tuple[int, ...]) -> Iterator[tuple[Floats, Floats]]:
     """Augmented batches of one epoch: x (batch, S, S, 3) and y (batch, k), in a seeded order.
 
     The last, smaller part of the order is left out, so that every step has the same shape. One thread

@@ -73,7 +73,9 @@ def split_source(source: Source, recipe: Recipe, allow_missing: bool) -> tuple[M
         if source.hold_out is None and (split == "val").any():
             validation = whole.subset(split == "val")
     if len(training) == 0:
-        raise TrainingError("A table has no rows to train on.", "Mark training rows with the value train in column split.")
+        raise TrainingError(
+            "A table has no rows to train on.", "Mark training rows with the value train in column split."
+        )
     if source.hold_out is not None:
         rows, held = hold_out(training, source.hold_out, source.group_by, recipe.seed)
         training, validation = training.subset(rows), training.subset(held)
@@ -157,10 +159,11 @@ def run_training(
     patients = {f"{number}/{key}" for number, m in enumerate(training) for key in m.patients()}
     record = TrainingRecord(
         summary="; ".join(
-            f"{s.epochs} epochs at {s.size} px, batches of {s.batch}, AdamW at {s.learning_rate:g}" for s in recipe.stages
+            f"{s.epochs} epochs at {s.size} px, batches of {s.batch}, AdamW at {s.learning_rate:g}"
+            for s in recipe.stages
         )
         + (f"; started from the preset {start.name}" if start else "")
-        + (f"; started from ImageNet weights" if imagenet else ""),
+        + ("; started from ImageNet weights" if imagenet else ""),
         data=recipe.data,
         images=sum(map(len, training)),
         patients=len(patients),
@@ -175,9 +178,7 @@ def run_training(
     return Preset.load(folder)
 
 
-def fit_on_validation(
-    preset: Preset, validation: Sequence[Manifest], recipe: Recipe, progress: Progress
-) -> Preset:
+def fit_on_validation(preset: Preset, validation: Sequence[Manifest], recipe: Recipe, progress: Progress) -> Preset:
     """Calibration and operating points of the weights as they are stored, through the serving path."""
     manager = XRayModelManager(preset)
     images = [path for manifest in validation for path in manifest.images]
@@ -185,9 +186,7 @@ def fit_on_validation(
     predictions = manager.predict_many(load_radiograph(path) for path in images)
     logits = np.array([[p.score(f).logit for f in preset.findings] for p in predictions])
     labels = np.concatenate([m.labels for m in validation])
-    calibration = fit_calibration(
-        logits, labels, preset.findings, split="val", reference=recipe.reference_prevalence
-    )
+    calibration = fit_calibration(logits, labels, preset.findings, split="val", reference=recipe.reference_prevalence)
     points = fit_operating_points(
         apply_calibration(logits, calibration, preset.findings),
         labels,
@@ -238,9 +237,7 @@ def _initial(recipe: Recipe, imagenet: str | None, start: Preset | None) -> kera
     if imagenet is None and start is None:
         return None
     keras.utils.set_random_seed(recipe.seed)
-    network = build_network(
-        recipe.backbone, len(recipe.findings), input_size=recipe.stages[0].size, head=recipe.head
-    )
+    network = build_network(recipe.backbone, len(recipe.findings), input_size=recipe.stages[0].size, head=recipe.head)
     if imagenet is not None:
         load_imagenet(network, recipe.backbone, None if imagenet == "download" else imagenet)
     if start is not None:
@@ -251,7 +248,8 @@ def _initial(recipe: Recipe, imagenet: str | None, start: Preset | None) -> kera
 def _copy_start(network: keras.Model, recipe: Recipe, start: Preset) -> None:
     if (start.backbone, start.head) != (recipe.backbone, recipe.head):
         raise TrainingError(
-            f"The preset {start.name!r} has another backbone or head than the recipe.", "Start from a preset that matches."
+            f"The preset {start.name!r} has another backbone or head than the recipe.",
+            "Start from a preset that matches.",
         )
     trained = build_network(start.backbone, len(start.findings), input_size=start.input_size, head=start.head)
     load_fine_tuned(trained, start)

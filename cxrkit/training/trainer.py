@@ -74,7 +74,9 @@ def train_network(
             progress(f"resumed stage {number + 1} after epoch {state['epoch']}")
         for epoch in range(state["epoch"], stage.epochs):
             began = time.monotonic()
-            mean_loss = _train_epoch(network, recipe, stage, loader_steps.training, (recipe.seed, number, epoch), progress)
+            mean_loss = _train_epoch(
+                network, recipe, stage, loader_steps.training, (recipe.seed, number, epoch), progress
+            )
             row = {
                 "stage": number + 1,
                 "size": stage.size,
@@ -90,9 +92,7 @@ def train_network(
         weights = network.get_weights()
         state["stage"], state["epoch"] = number + 1, 0
         _save(network, run, state)
-    final = build_network(
-        recipe.backbone, len(recipe.findings), input_size=recipe.stages[-1].size, head=recipe.head
-    )
+    final = build_network(recipe.backbone, len(recipe.findings), input_size=recipe.stages[-1].size, head=recipe.head)
     if network is None:  # a finished run was started again
         assign(final, read_layers(run / state["checkpoint"])[0], file=state["checkpoint"])
     else:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import h5py
 import keras
@@ -28,7 +29,12 @@ def write_legacy(model: keras.Model, path, slashes: bool, inside: str | None = N
     with h5py.File(path, "w") as h5:
         root = h5.create_group(inside) if inside else h5
         layers = [layer for layer in model.layers if layer.weights]
-        names = [f"{a.name.split('_')[0]}/{a.name.split('_')[1]}" if slashes and a.name in ("conv1_conv", "conv1_bn") else a.name for a in layers]
+        names = [
+            f"{a.name.split('_')[0]}/{a.name.split('_')[1]}"
+            if slashes and a.name in ("conv1_conv", "conv1_bn")
+            else a.name
+            for a in layers
+        ]
         root.attrs["layer_names"] = [n.encode() for n in names]
         for layer, name in zip(layers, names, strict=True):
             group = root.create_group(name)
@@ -90,14 +96,14 @@ def test_damaged_and_foreign_backbones_are_refused_and_change_nothing(tmp_path, 
 
 
 def test_without_a_network_the_download_says_so(monkeypatch):
+    network = build_network("densenet121", 1, input_size=32)
+
     def fail(**kwargs):
         raise Exception("URL fetch failure on https://example.invalid: None -- unreachable")
 
     monkeypatch.setattr(keras.applications, "DenseNet121", fail)
     with pytest.raises(WeightsMissing, match="could not be downloaded") as caught:
-        from cxrkit.model.checkpoints import _downloaded
-
-        _downloaded("DenseNet121", "densenet121")
+        load_imagenet(network, "densenet121")
     assert "--imagenet" in caught.value.remedy
 
 
@@ -125,12 +131,8 @@ def test_normalisation_statistics_keep_full_precision(tmp_path):
 
 
 def edit_card(preset: Preset, **changes) -> None:
-    path = f"{preset.folder}/preset.json"
-    with open(path) as stream:
-        card = json.load(stream)
-    card.update(changes)
-    with open(path, "w") as stream:
-        json.dump(card, stream)
+    path = Path(preset.folder) / "preset.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
 def test_a_truncated_missing_or_swapped_weights_file_cannot_read(tmp_path):
@@ -160,7 +162,9 @@ def test_a_card_without_a_checksum_cannot_read(tmp_path):
 def test_findings_in_another_order_than_the_weights_are_refused_by_name(tmp_path):
     preset = make_preset(tmp_path, "a", ("Effusion", "Mass", "Pneumonia"))
     swapped = dataclasses.replace(
-        preset, findings=("Mass", "Effusion", "Pneumonia"), label_counts=tuple(preset.label_counts[i] for i in (1, 0, 2))
+        preset,
+        findings=("Mass", "Effusion", "Pneumonia"),
+        label_counts=tuple(preset.label_counts[i] for i in (1, 0, 2)),
     )
     with pytest.raises(WeightsMismatch, match=r"Output 1 .* is Effusion, but the card says Mass"):
         XRayModelManager(swapped)

@@ -33,8 +33,9 @@ def test_exported_names_are_pinned_and_importable():
 
 def test_import_loads_no_heavy_library():
     code = (
-        "import sys, cxrkit; "
-        "print(sorted({'keras', 'tensorflow', 'streamlit', 'plotly', 'pandas'} & set(sys.modules)))"
+        "import sys, cxrkit; print(sorted({'keras', 'tensorflow', 'streamlit', 'plotly', 'pandas'} & set(sys.modules)))"
     )
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=cxrkit.__path__[0] + "/..")
+    out = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=cxrkit.__path__[0] + "/.."
+    )
     assert out.stdout.strip() == "[]"

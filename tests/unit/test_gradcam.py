@@ -44,7 +44,9 @@ def test_a_planted_square_is_found_for_its_finding_alone():
     features = np.zeros((7, 7, 2), np.float32)
     features[2, 5, 0] = 8.0
     features[6, 0, 1] = 8.0
-    head = LinearHead(np.ones(2, np.float32), np.zeros(2, np.float32), np.eye(2, dtype=np.float32), np.zeros(2, np.float32))
+    head = LinearHead(
+        np.ones(2, np.float32), np.zeros(2, np.float32), np.eye(2, dtype=np.float32), np.zeros(2, np.float32)
+    )
     maps = grad_cam(features, head.alpha(features))
     assert np.unravel_index(maps[0].argmax(), (7, 7)) == (2, 5)
     assert np.unravel_index(maps[1].argmax(), (7, 7)) == (6, 0)

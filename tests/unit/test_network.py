@@ -68,13 +68,17 @@ def test_fused_normalisation_equals_the_stock_layer_in_training_and_inference():
         a, b = stock(x, training=True), fused(x, training=True)
         la, lb = tf.reduce_sum(a**3), tf.reduce_sum(b**3)
     np.testing.assert_allclose(a, b, atol=2e-5)
-    for p, q in zip(tape.gradient(la, stock.trainable_variables), tape.gradient(lb, fused.trainable_variables), strict=True):
+    for p, q in zip(
+        tape.gradient(la, stock.trainable_variables), tape.gradient(lb, fused.trainable_variables), strict=True
+    ):
         np.testing.assert_allclose(p, q, rtol=1e-4, atol=1e-3)
     n = 8 * 5 * 6  # TensorFlow's operation reports the unbiased variance
     np.testing.assert_allclose(stock.moving_mean, fused.moving_mean, atol=1e-6)
     biased = (np.asarray(fused.moving_variance) - 0.9) * (n - 1) / n + 0.9
     np.testing.assert_allclose(stock.moving_variance, biased, rtol=1e-5)
-    np.testing.assert_allclose(stock(x, training=False), fused(x, training=False), atol=0.05)  # the two variances differ by 1/n
+    np.testing.assert_allclose(
+        stock(x, training=False), fused(x, training=False), atol=0.05
+    )  # the two variances differ by 1/n
 
 
 def test_fused_normalisation_leaves_frozen_layers_alone():

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from cxrkit.card import Population
-from cxrkit.data.manifest import read_manifest
 from cxrkit.errors import ManifestError, TrainingError
 from cxrkit.model.manager import XRayModelManager
 from cxrkit.preset import Preset
@@ -159,7 +158,9 @@ def test_a_table_without_validation_or_training_rows_is_refused(tmp_path, table)
 
 def test_epochs_are_seeded_and_repeat_by_weight():
     images = ImageSet(
-        np.arange(6 * 64, dtype=np.uint8).reshape(6, 8, 8), np.zeros((6, 1), np.float32), np.array([1, 1, 1, 0.5, 2, 0.0])
+        np.arange(6 * 64, dtype=np.uint8).reshape(6, 8, 8),
+        np.zeros((6, 1), np.float32),
+        np.array([1, 1, 1, 0.5, 2, 0.0]),
     )
     order = epoch_order(images, (1, 2))
     np.testing.assert_array_equal(order, epoch_order(images, (1, 2)))
@@ -180,7 +181,9 @@ def test_no_augmentation_is_the_identity_and_strong_one_stays_in_range():
     square = np.random.default_rng(0).random((40, 40), dtype=np.float32)
     none = Augmentation(rotation=0, shift=0, zoom=0, aspect=0, brightness=0, contrast=0, gamma=0, noise=0)
     np.testing.assert_allclose(augment(square, none, np.random.default_rng(1)), square, atol=1e-6)
-    wild = Augmentation(rotation=45, shift=0.3, zoom=0.5, aspect=0.5, brightness=0.5, contrast=1, gamma=1, noise=0.2, flip=True)
+    wild = Augmentation(
+        rotation=45, shift=0.3, zoom=0.5, aspect=0.5, brightness=0.5, contrast=1, gamma=1, noise=0.2, flip=True
+    )
     for seed in range(20):
         out = augment(square, wild, np.random.default_rng(seed))
         assert out.min() >= 0
