@@ -66,9 +66,12 @@ def decode_dicom(data: bytes) -> Decoded:
             return _decode(_dataset(data))
         except (CxrError, MemoryError):
             raise
-        except Exception:
+        except BaseException as error:
             # The one boundary: on garbage pydicom and the codecs raise nearly anything, and their
-            # texts quote the file. Nothing of cxrkit's own is expected to raise in there.
+            # texts quote the file. The RLE decoder, written in Rust, panics on an index beyond its
+            # input, and a panic is no Exception; KeyboardInterrupt and its like pass.
+            if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+                raise
             raise CorruptFile("The DICOM file is damaged, incomplete or contradicts itself.", AGAIN) from None
 
 
