@@ -33,15 +33,39 @@ from cxrkit.imaging import dicom_facts
 from cxrkit.imaging.codestream import declared_size, repaired_size, swings
 from cxrkit.imaging.decode import MAX_BYTES, MAX_PIXELS, Decoded, check_contrast, check_dimensions, luminance
 from cxrkit.imaging.dicom_display import display
-from cxrkit.imaging.jpeg_extended import decode_jpeg_extended
 from cxrkit.imaging.quiet import silence
 
 MAX_FRAMES = 10_000
 GREY = ("MONOCHROME1", "MONOCHROME2")
 COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 PALETTE = "PALETTE COLOR"
-LOSSLESS_JPEG = (uid.JPEGLossless, uid.JPEGLosslessSV1)
 AGAIN = "Export the radiograph from the archive again."
+
+UNCOMPRESSED = (
+    uid.ImplicitVRLittleEndian,
+    uid.ExplicitVRLittleEndian,
+    uid.ExplicitVRBigEndian,
+    uid.DeflatedExplicitVRLittleEndian,
+)
+ISOLATED = "isolated"
+# One decoder each, and GDCM never in this process: see `cxrkit.imaging.isolated`.
+DECODERS = {
+    uid.RLELossless: "pylibjpeg",
+    uid.JPEGBaseline8Bit: "pillow",
+    uid.JPEGExtended12Bit: "pillow",  # those of 8 bits
+    uid.JPEGLossless: ISOLATED,
+    uid.JPEGLosslessSV1: ISOLATED,
+    uid.JPEGLSLossless: "pyjpegls",
+    uid.JPEGLSNearLossless: "pyjpegls",
+    uid.JPEG2000Lossless: "pylibjpeg",
+    uid.JPEG2000: "pylibjpeg",
+    uid.HTJ2KLossless: "pylibjpeg",
+    uid.HTJ2KLosslessRPCL: "pylibjpeg",
+    uid.HTJ2K: "pylibjpeg",
+}
+for _syntax in (uid.JPEGExtended12Bit, uid.JPEGLossless, uid.JPEGLosslessSV1):
+    if ISOLATED not in get_decoder(_syntax).available_plugins:
+        get_decoder(_syntax).add_plugin(ISOLATED, ("cxrkit.imaging.isolated", "decode_frame"))
 
 
 def decode_dicom(data: bytes) -> Decoded:
@@ -179,8 +203,10 @@ def _first_frame(ds: Dataset, samples: int, frames: int, notes: list[str]) -> np
     """Stored values of the first frame: H x W, or H x W x 3 red, green, blue."""
     rows, columns = int(ds.Rows), int(ds.Columns)
     syntax = _transfer_syntax(ds)
-    if not syntax.is_encapsulated or syntax == uid.RLELossless:  # both are bounded by Rows and Columns
+    if not syntax.is_encapsulated:
         return np.asarray(pixel_array(ds, index=0))
+    if syntax == uid.RLELossless:  # its output is bounded by Rows and Columns
+        return np.asarray(pixel_array(ds, index=0, decoding_plugin=DECODERS[syntax]))
     frame = get_frame(ds.PixelData, 0, number_of_frames=frames)
     if declared_size(frame) != (rows, columns, samples):
         frame = repaired_size(frame, rows, columns) or b""
@@ -188,10 +214,9 @@ def _first_frame(ds: Dataset, samples: int, frames: int, notes: list[str]) -> np
             raise CorruptFile("The compressed image is damaged or is not of the size that the file declares.", AGAIN)
         ds.PixelData, ds.NumberOfFrames = encapsulate([frame]), 1
         notes.append("The damaged size of the compressed image was replaced by the one in the file's header.")
-    if syntax == uid.JPEGExtended12Bit and int(ds.BitsStored) > 8 and samples == 1:
-        return decode_jpeg_extended(frame, rows, columns)
-    stored = np.asarray(pixel_array(ds, index=0))
-    if syntax in LOSSLESS_JPEG and swings(stored, int(ds.BitsStored)):
+    plugin = ISOLATED if syntax == uid.JPEGExtended12Bit and int(ds.BitsStored) > 8 else DECODERS[syntax]
+    stored = np.asarray(pixel_array(ds, index=0, decoding_plugin=plugin))
+    if plugin == ISOLATED and swings(stored, int(ds.BitsStored)):
         raise CorruptFile("The compressed image is damaged: its brightness wraps around everywhere.", AGAIN)
     return stored
 
@@ -215,11 +240,7 @@ def _transfer_syntax(ds: Dataset) -> uid.UID:
         return ds.file_meta.TransferSyntaxUID
     text = str(named)  # comes from the file, so that only digits and dots are repeated
     words = f"with transfer syntax {text}" if re.fullmatch(r"[0-9.]{1,64}", text) else "with an invalid transfer syntax"
-    try:
-        available = get_decoder(uid.UID(text)).is_available
-    except NotImplementedError:
-        available = False
-    return uid.UID(text) if available else _refuse_syntax(words)
+    return uid.UID(text) if text in UNCOMPRESSED or text in DECODERS else _refuse_syntax(words)
 
 
 def _refuse_syntax(words: str) -> NoReturn:

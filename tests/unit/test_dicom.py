@@ -5,13 +5,14 @@ import threading
 import traceback
 import warnings
 import zlib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset
 
 from cxrkit.errors import CorruptFile, CxrError, TooLarge, UnsuitableImage, UnsupportedFormat
-from cxrkit.imaging import dicom_facts, greyscale
+from cxrkit.imaging import dicom_facts, greyscale, isolated
 from cxrkit.imaging.codestream import declared_size, repaired_size, swings
 from cxrkit.imaging.dicom import write_dicom
 from cxrkit.imaging.loading import load_radiograph
@@ -364,6 +365,26 @@ def test_wrapped_values_are_noticed() -> None:
     assert not swings(smooth, 16)
     assert swings(wrapped, 16)
     assert not swings(np.tile([0, 255], (64, 32)).astype(np.uint8), 8)
+
+
+def test_a_decoder_that_dies_takes_nothing_with_it() -> None:
+    """Garbage between the header and the end of a lossless JPEG, as it once ended the process."""
+    head = bytes.fromhex("ffd8 ffc3 000b 10 0028 0032 01 01 11 00")
+    for garbage in (bytes(500), b"\xff\xc4" * 200, bytes(range(256)) * 4):
+        frame = head + garbage + b"\xff\xd9"
+        runner = SimpleNamespace(
+            transfer_syntax="1.2.840.10008.1.2.4.70",
+            rows=40,
+            columns=50,
+            samples_per_pixel=1,
+            bits_allocated=16,
+            bits_stored=12,
+            pixel_representation=0,
+            planar_configuration=0,
+            photometric_interpretation="MONOCHROME2",
+        )
+        with pytest.raises(ValueError, match="damaged"):
+            isolated.decode_frame(frame, runner)
 
 
 # -- facts ---------------------------------------------------------------------------------------
