@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import brentq
 from scipy.special import expit, logit
+from sklearn.linear_model import LogisticRegression
 
 from cxrkit.card import MINIMUM_POSITIVES, Calibration, ReferencePrevalence
 from cxrkit.errors import ManifestError, PresetInvalid
@@ -141,39 +142,26 @@ def _shared_slope(z: Floats, y: Floats) -> float | None:
 
 
 def _fit_logistic(features: Floats, y: Floats) -> Floats:
-    """Coefficients, then intercept, of a logistic regression by Newton's method.
+    """Coefficients, then intercept, of a logistic regression without a penalty.
 
-    Without a penalty. When the first coefficient's column separates the classes, so that no maximum
-    exists, the targets are smoothed to (n1 + 1) / (n1 + 2) and 1 / (n0 + 2) (Platt 1999, eq. 2).
+    When the first coefficient's column separates the classes, so that no maximum exists, the targets
+    are smoothed to (n1 + 1) / (n1 + 2) and 1 / (n0 + 2) (Platt 1999, eq. 2).
     """
-    design = np.column_stack([features, np.ones(len(y))])
-    targets = y
+    targets = y.astype(np.float64)
     if _separable(features, y):
         ones = y.sum()
         targets = np.where(y == 1, (ones + 1) / (ones + 2), 1 / (len(y) - ones + 2))
-    scale = np.r_[max(float(features[:, 0].std()), 1e-12), np.ones(design.shape[1] - 1)]
-    design = design / scale
-    beta = np.zeros(design.shape[1])
-
-    def loss(coefficients: Floats) -> float:
-        margin = design @ coefficients
-        return float(np.logaddexp(0, margin).sum() - targets @ margin)
-
-    value = loss(beta)
-    for _ in range(200):
-        p = expit(design @ beta)
-        gradient = design.T @ (p - targets)
-        hessian = (design * (p * (1 - p))[:, None]).T @ design
-        step = np.linalg.lstsq(hessian, gradient, rcond=None)[0]
-        size = 1.0
-        while size > 1e-12 and loss(beta - size * step) > value:
-            size /= 2
-        beta = beta - size * step
-        new = loss(beta)
-        if value - new < 1e-12 * max(1.0, abs(value)):
-            break
-        value = new
-    return np.asarray(beta / scale, dtype=np.float64)
+    spread = max(float(features[:, 0].std()), 1e-12)
+    design = np.column_stack([features[:, :1] / spread, features[:, 1:]])
+    # a target between 0 and 1 is one row of each class, weighted by it
+    fitted = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-10, max_iter=1000).fit(
+        np.concatenate([design, design]),
+        np.r_[np.ones(len(y)), np.zeros(len(y))],
+        sample_weight=np.r_[targets, 1 - targets],
+    )
+    coefficients = fitted.coef_[0].astype(np.float64)
+    coefficients[0] /= spread
+    return np.r_[coefficients, fitted.intercept_]
 
 
 def _separable(features: Floats, y: Floats) -> bool:
