@@ -1,0 +1,278 @@
+"""Pictures of the dashboard: the radiograph with its Grad-CAM map, on the page and as a file.
+
+The only module that imports plotly. An `Explanation` comes as a raw grid (7 x 7) and the box of
+the radiograph that it covers; colour, resizing and blending happen here.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import plotly.graph_objects as go
+from PIL import Image, ImageDraw, ImageFont
+
+from cxrkit.radiograph import Radiograph
+from cxrkit.reading import Explanation
+
+LONG_SIDE = 1024
+MAP_SIDE = 320  # the map is smooth: more pixels would only cost transfer
+HALF_PEAK = 0.5
+COLOUR_MAPS = {
+    "Inferno": cv2.COLORMAP_INFERNO,
+    "Viridis": cv2.COLORMAP_VIRIDIS,
+    "Cividis": cv2.COLORMAP_CIVIDIS,
+    "Jet (not perceptual)": cv2.COLORMAP_JET,
+}
+CONTOUR_COLOUR = "#7fe3ff"
+
+Bytes2D = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class DisplayCopy:
+    """A radiograph as it is shown: 8 bits, at most `LONG_SIDE` pixels long.
+
+    Attributes
+    ----------
+    levels
+        h x w uint8.
+    uri
+        The same as a JPEG data URI.
+    height, width
+        Of the radiograph itself, in pixels: the coordinates of the page's axes.
+    """
+
+    levels: Bytes2D
+    uri: str
+    height: int
+    width: int
+
+
+def display_copy(radiograph: Radiograph) -> DisplayCopy:
+    """Shrink to at most `LONG_SIDE` pixels and compress."""
+    height, width = radiograph.height, radiograph.width
+    pixels = radiograph.pixels
+    scale = LONG_SIDE / max(height, width)
+    if scale < 1:
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.float32)
+    levels = np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
+    done, encoded = cv2.imencode(".jpg", levels, [cv2.IMWRITE_JPEG_QUALITY, 90])
+    if not done:
+        raise RuntimeError("OpenCV could not encode the display copy")
+    return DisplayCopy(levels, _uri(encoded.tobytes(), "jpeg"), height, width)
+
+
+def heat(explanation: Explanation, height: int, width: int, size: tuple[int, int]) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """The grid of an explanation, smoothly enlarged onto the whole radiograph.
+
+    Parameters
+    ----------
+    explanation
+        With positive evidence.
+    height, width
+        Of the radiograph, in pixels.
+    size
+        Rows and columns of the result.
+
+    Returns
+    -------
+    values
+        Share of the map's peak, 0 to 1; bicubic between the centres of the grid's cells.
+    covered
+        False where the grid does not reach (a preset that crops).
+    """
+    rows, columns = size
+    box, (grid_rows, grid_columns) = explanation.box, explanation.map.shape
+    x = (np.arange(columns, dtype=np.float32) + 0.5) * (width / columns)
+    y = (np.arange(rows, dtype=np.float32) + 0.5) * (height / rows)
+    u = (x - box.left) / (box.right - box.left) * grid_columns - 0.5
+    v = (y - box.top) / (box.bottom - box.top) * grid_rows - 0.5
+    across, down = np.meshgrid(u.astype(np.float32), v.astype(np.float32))
+    share = np.ascontiguousarray(explanation.map / explanation.peak, dtype=np.float32)
+    # Beyond the outermost cell centres the edge cells go on to the box's edge.
+    values = cv2.remap(share, across, down, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    covered = (
+        (across >= -0.5) & (across <= grid_columns - 0.5) & (down >= -0.5) & (down <= grid_rows - 0.5)
+    )
+    return np.clip(np.where(covered, values, 0), 0, 1).astype(np.float32), covered
+
+
+def contours(values: Floats, height: int, width: int, level: float = HALF_PEAK) -> list[npt.NDArray[np.float64]]:
+    """Closed outlines of ``values >= level`` as n x 2 arrays of x, y in radiograph pixels."""
+    rows, columns = values.shape
+    mask = (values >= level).astype(np.uint8)
+    found, _ = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    scale = np.array([width / columns, height / rows])
+    outlines = []
+    for line in found:
+        points = (line[:, 0, :].astype(np.float64) + 0.5) * scale
+        if len(points) > 2:
+            # A running mean takes the pixel steps out of the closed line.
+            points = np.mean([np.roll(points, shift, axis=0) for shift in (-2, -1, 0, 1, 2)], axis=0)
+            outlines.append(np.concatenate([points, points[:1]]))
+    return outlines
+
+
+def empty_viewer() -> go.Figure:
+    """The viewer before the first radiograph: an unlit light box."""
+    figure = go.Figure()
+    hidden = {"visible": False, "fixedrange": True}
+    figure.update_layout(
+        xaxis=hidden, yaxis=hidden, margin={"l": 0, "r": 0, "t": 0, "b": 0}, paper_bgcolor="#000", plot_bgcolor="#000"
+    )
+    return figure
+
+
+def viewer(
+    copy: DisplayCopy,
+    explanation: Explanation | None = None,
+    *,
+    colour_map: str = "Inferno",
+    opacity: float = 0.5,
+    contour: bool = True,
+) -> go.Figure:
+    """The radiograph with the map over it, to zoom and pan; axes are radiograph pixels.
+
+    Without an explanation, or without positive evidence in it, the radiograph stands alone.
+    """
+    height, width = copy.height, copy.width
+    place = {"xref": "x", "yref": "y", "x": 0, "y": 0, "sizex": width, "sizey": height, "sizing": "stretch"}
+    images = [{"source": copy.uri, "layer": "below", **place}]
+    # Plotly takes two images of equal place and size for one and drops the second.
+    over = {**place, "sizex": width * (1 + 1e-9)}
+    figure = go.Figure()
+    # Plotly draws no axes without a trace; this one is invisible.
+    figure.add_scatter(x=[0, width], y=[0, height], mode="markers", marker={"opacity": 0}, hoverinfo="skip")
+    if explanation is not None and explanation.has_positive_evidence:
+        values, covered = heat(explanation, height, width, _size(height, width, MAP_SIDE))
+        images.append({"source": _overlay_uri(values, covered, colour_map, opacity), "layer": "below", **over})
+        if contour:
+            x, y = _joined(contours(values, height, width))
+            line = {"color": CONTOUR_COLOUR, "width": 1.6}
+            figure.add_scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip")
+    axis = {"visible": False, "constrain": "domain", "showgrid": False, "zeroline": False}
+    figure.update_layout(
+        images=images,
+        xaxis={**axis, "range": [0, width]},
+        yaxis={**axis, "range": [height, 0], "scaleanchor": "x", "scaleratio": 1},
+        margin={"l": 0, "r": 0, "t": 0, "b": 0},
+        paper_bgcolor="#000",
+        plot_bgcolor="#000",
+        showlegend=False,
+        dragmode="pan",
+        hovermode=False,
+        uirevision=f"{height}x{width}",
+        modebar={"orientation": "v", "bgcolor": "rgba(0,0,0,0.45)", "color": "#c3ced6", "activecolor": "#fff"},
+    )
+    return figure
+
+
+VIEWER_CONFIG = {
+    "scrollZoom": True,
+    "displaylogo": False,
+    "displayModeBar": True,
+    "doubleClick": "reset",
+    "modeBarButtons": [["zoomIn2d", "zoomOut2d", "resetScale2d"]],
+}
+
+
+def overlay_png(
+    copy: DisplayCopy,
+    explanation: Explanation,
+    captions: Sequence[str],
+    *,
+    colour_map: str = "Inferno",
+    opacity: float = 0.5,
+    contour: bool = True,
+) -> bytes:
+    """Radiograph, map and a strip of captions as a PNG file without any metadata."""
+    rows, columns = copy.levels.shape
+    picture = np.repeat(copy.levels[:, :, None], 3, axis=2).astype(np.float32)
+    if explanation.has_positive_evidence:
+        values, covered = heat(explanation, copy.height, copy.width, (rows, columns))
+        alpha = (opacity * values * covered)[:, :, None]
+        picture = picture * (1 - alpha) + _coloured(values, colour_map) * alpha
+    image = Image.fromarray(np.rint(np.clip(picture, 0, 255)).astype(np.uint8))
+    if contour and explanation.has_positive_evidence:
+        scale = np.array([columns / copy.width, rows / copy.height])
+        draw = ImageDraw.Draw(image)
+        for line in contours(values, copy.height, copy.width):
+            draw.line([(float(x), float(y)) for x, y in line * scale], fill=CONTOUR_COLOUR, width=2)
+    return _captioned(image, captions)
+
+
+def colour_stops(colour_map: str, count: int = 9) -> tuple[str, ...]:
+    """Evenly spaced colours of a colour map, as CSS, from nothing to the peak."""
+    ramp = _coloured(np.linspace(0, 1, count, dtype=np.float32)[None], colour_map)[0]
+    return tuple(f"rgb({r:.0f},{g:.0f},{b:.0f})" for r, g, b in ramp)
+
+
+def _captioned(image: Image.Image, captions: Sequence[str]) -> bytes:
+    from io import BytesIO
+
+    size = max(12, round(min(image.width, 1024) / 62))
+    font = ImageFont.load_default(size)
+    measure = ImageDraw.Draw(image)
+    lines = [line for caption in captions for line in _wrapped(caption, image.width - 2 * size, measure, font)]
+    strip = Image.new("RGB", (image.width, image.height + size + round(1.45 * size * len(lines))), "#0b0f12")
+    strip.paste(image, (0, 0))
+    draw = ImageDraw.Draw(strip)
+    for index, line in enumerate(lines):
+        draw.text((size, image.height + round(size * (0.5 + 1.45 * index))), line, font=font, fill="#cfd8de")
+    out = BytesIO()
+    strip.save(out, "PNG", compress_level=4)
+    return out.getvalue()
+
+
+def _wrapped(
+    text: str, width: int, draw: ImageDraw.ImageDraw, font: ImageFont.FreeTypeFont | ImageFont.ImageFont
+) -> list[str]:
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and draw.textlength(longer, font=font) > width:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
+
+
+def _overlay_uri(values: Floats, covered: npt.NDArray[np.bool_], colour_map: str, opacity: float) -> str:
+    # Opacity follows the evidence, so that the radiograph stays itself where the model did not look.
+    alpha = np.rint(255 * opacity * values * covered)[:, :, None]
+    rgba = np.concatenate([_coloured(values, colour_map), alpha], axis=2).astype(np.uint8)
+    done, encoded = cv2.imencode(".png", cv2.cvtColor(rgba, cv2.COLOR_RGBA2BGRA), [cv2.IMWRITE_PNG_COMPRESSION, 4])
+    if not done:
+        raise RuntimeError("OpenCV could not encode the map")
+    return _uri(encoded.tobytes(), "png")
+
+
+def _coloured(values: Floats, colour_map: str) -> Floats:
+    levels = np.rint(values * 255).astype(np.uint8)
+    return np.asarray(cv2.applyColorMap(levels, COLOUR_MAPS[colour_map])[:, :, ::-1], np.float32)
+
+
+def _joined(outlines: Sequence[npt.NDArray[np.float64]]) -> tuple[list[float | None], list[float | None]]:
+    """All outlines as one line with gaps."""
+    x: list[float | None] = []
+    y: list[float | None] = []
+    for line in outlines:
+        x += [round(float(v), 1) for v in line[:, 0]] + [None]
+        y += [round(float(v), 1) for v in line[:, 1]] + [None]
+    return x, y
+
+
+def _size(height: int, width: int, long_side: int) -> tuple[int, int]:
+    scale = long_side / max(height, width)
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def _uri(data: bytes, kind: str) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"

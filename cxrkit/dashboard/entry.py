@@ -1,0 +1,117 @@
+"""How every page begins, and how every failure ends.
+
+Streamlit runs a file of the folder ``pages`` alone when the first request to a fresh server is a
+link to that page: the router, and whatever it guards, is skipped. So every page calls `begin`
+first, which stops unless the router has run in this session, and sends the reader through it.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import secrets
+import traceback
+from collections.abc import Callable
+from html import escape
+from pathlib import Path
+
+import streamlit as st
+
+from cxrkit.errors import CxrError
+from cxrkit.reading import DISCLAIMER
+
+ROUTER = "streamlit_app.py"
+READ = "pages/read.py"
+MODEL_INFO = "pages/model_info.py"
+
+_ROUTED = "router_has_run"
+_WANTED = "page_wanted_before_the_router"
+_STYLE = Path(__file__).with_name("style.css")
+_log = logging.getLogger(__name__)
+
+
+def route() -> None:
+    """Set up the page, choose it by the address, and run it. Called by ``streamlit_app.py`` alone."""
+    st.set_page_config(page_title="cxrkit", page_icon=":material/pulmonology:", layout="wide")
+    pages = {
+        READ: st.Page(READ, title="Read", icon=":material/radiology:", default=True),
+        MODEL_INFO: st.Page(MODEL_INFO, title="Model info", icon=":material/description:"),
+    }
+    chosen = st.navigation(list(pages.values()), position="top")
+    st.session_state[_ROUTED] = True
+    wanted = st.session_state.pop(_WANTED, None)
+    if wanted is not None:
+        path, query = wanted
+        st.switch_page(pages[path], query_params=query)
+    st.html(_STYLE)
+    chosen.run()
+
+
+def begin(page: str) -> None:
+    """Let a page go on only behind the router; otherwise send the reader through it, and back here.
+
+    Parameters
+    ----------
+    page
+        The page's own path, `READ` or `MODEL_INFO`.
+    """
+    if st.session_state.get(_ROUTED) is not True:
+        st.session_state[_WANTED] = (page, st.query_params.to_dict())
+        st.switch_page(ROUTER)
+        st.stop()
+
+
+def guarded(work: Callable[..., None]) -> Callable[..., None]:
+    """Show the message and remedy of a `CxrError`, and an incident number for anything else.
+
+    A fragment runs without the page around it, so it needs a guard of its own.
+    """
+
+    @functools.wraps(work)
+    def safely(*args: object, **kwargs: object) -> None:
+        try:
+            work(*args, **kwargs)
+        except CxrError as error:
+            show_error(error)
+        except Exception as error:
+            show_incident(incident(error))
+
+    return safely
+
+
+def show_error(error: CxrError) -> None:
+    """Message and remedy of an expected error."""
+    st.error(f"**{plain(error.message)}**  \n{plain(error.remedy)}", icon=":material/error:")
+
+
+def show_incident(number: str) -> None:
+    """A defect of cxrkit, by its number alone."""
+    st.error(
+        f"**Something went wrong inside cxrkit: incident {number}.**  \n"
+        "Nothing about the patient was recorded. Try again, and report the number with the server's log if it recurs.",
+        icon=":material/report:",
+    )
+
+
+def incident(error: Exception) -> str:
+    """Log where an unexpected error arose, and return its number.
+
+    The error's own words are left out: they may quote the file, and with it the patient.
+    """
+    number = secrets.token_hex(4)
+    frames = traceback.extract_tb(error.__traceback__)
+    places = " < ".join(f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in reversed(frames[-8:]))
+    _log.error("incident %s: %s at %s", number, type(error).__name__, places)
+    return number
+
+
+def plain(text: str) -> str:
+    """Text that Markdown shows as it is: no emphasis, link, image, formula or HTML comes of it."""
+    return "".join(f"\\{c}" if c in r"\`*_{}[]()#+-.!|~$:>" else escape(c, quote=False) for c in text)
+
+
+def not_a_device(notice: str = "") -> None:
+    """The line that stands on every page, after the preset's own notice where it has one."""
+    better = " Better ones: train your own with scripts/train.py (see README)." if notice else ""
+    lead = f'<span class="cx-notice"><b>{escape(notice)}</b>{better}</span> ' if notice else ""
+    st.html(f'<div class="cx-strip" role="note">{lead}<span>{escape(DISCLAIMER)}</span></div>')

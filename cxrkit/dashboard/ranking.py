@@ -1,0 +1,88 @@
+"""Where each finding stands: how far past its operating point, and whether that point can be relied on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cxrkit.card import OperatingPoint, Rule
+from cxrkit.preset import Preset
+from cxrkit.reading import Prediction
+
+RULES: Mapping[Rule, tuple[str, str]] = {
+    "screening": ("Screening", "misses few (sensitivity 95 %)"),
+    "youden": ("Youden", "balances both errors"),
+    "rule-in": ("Rule-in", "few false alarms (specificity 95 %)"),
+    "custom": ("Custom", "your own, finding by finding"),
+}
+"""Title and meaning of each rule, in the order in which they are offered."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One finding of a reading against one operating point.
+
+    Attributes
+    ----------
+    threshold
+        On the calibrated probability, or None where no operating point could be fitted.
+    point
+        The fitted operating point; None for a custom threshold, whose rates are unknown.
+    supported
+        Whether the finding had enough positives for any operating point of it to be relied on.
+    margin
+        ``logit(probability) - logit(threshold)``, or None without a threshold.
+    """
+
+    finding: str
+    probability: float
+    threshold: float | None
+    point: OperatingPoint | None
+    supported: bool
+
+    @property
+    def margin(self) -> float | None:
+        return None if self.threshold is None else _logit(self.probability) - _logit(self.threshold)
+
+    @property
+    def past(self) -> bool:
+        """Probability at or above the threshold."""
+        return self.threshold is not None and self.probability >= self.threshold
+
+    @property
+    def positive(self) -> bool:
+        """Past an operating point that can be relied on; nothing else is coloured as positive."""
+        return self.supported and self.past
+
+
+def default_threshold(preset: Preset, finding: str) -> float:
+    """Where a custom threshold starts: Youden's, else the calibration's prevalence, else one half."""
+    point = preset.operating_point(finding, "youden")
+    if point is not None:
+        return point.threshold
+    return preset.calibration[finding].prevalence or 0.5
+
+
+def standing(preset: Preset, finding: str, probability: float, rule: Rule, custom: Mapping[str, float]) -> Standing:
+    """Where one finding stands under a rule; `custom` holds the reader's own thresholds so far."""
+    fitted = preset.operating_point(finding, "youden" if rule == "custom" else rule)
+    supported = fitted is not None and fitted.supported
+    if rule == "custom":
+        own = custom.get(finding, default_threshold(preset, finding))
+        return Standing(finding, probability, own, None, supported)
+    return Standing(finding, probability, None if fitted is None else fitted.threshold, fitted, supported)
+
+
+def rank(
+    preset: Preset, prediction: Prediction, rule: Rule, custom: Mapping[str, float]
+) -> tuple[tuple[Standing, ...], tuple[Standing, ...]]:
+    """Supported findings, furthest past their operating point first, and the others in the preset's order."""
+    all_of_them = [standing(preset, f, p, rule, custom) for f, p in prediction.items()]
+    ranked = sorted((s for s in all_of_them if s.supported), key=lambda s: -(s.margin or 0.0))
+    return tuple(ranked), tuple(s for s in all_of_them if not s.supported)
+
+
+def _logit(p: float) -> float:
+    p = min(max(p, 1e-9), 1 - 1e-9)
+    return math.log(p / (1 - p))

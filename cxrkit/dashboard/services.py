@@ -1,0 +1,185 @@
+"""What pages ask of the library, and every cache of the dashboard.
+
+Models are shared by all sessions. What belongs to a patient never is: radiographs lie in the
+session's own state and readings in session-scoped caches, both bounded, both emptied by
+`clear_patient`. Keys are sha256 sums, never arrays.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+import cxrkit.preset
+from cxrkit.dashboard import charts
+from cxrkit.dashboard.entry import incident
+from cxrkit.errors import CxrError, PresetNotFound
+from cxrkit.imaging.loading import load_radiograph
+from cxrkit.imaging.phantom import phantom
+from cxrkit.preset import CARD, Preset, list_presets
+from cxrkit.radiograph import Radiograph
+from cxrkit.reading import Reading
+
+if TYPE_CHECKING:
+    from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+    from cxrkit.model.manager import XRayModelManager
+
+KEPT_RADIOGRAPHS = 3
+_RADIOGRAPHS, _SHOWN, _FAILURE, _INTAKES = "radiographs", "shown_radiograph", "intake_failure", "intakes"
+
+
+# -- presets and models ------------------------------------------------------------------------
+
+
+def presets() -> dict[str, Preset]:
+    """Presets by name, as their cards are now; raises `PresetNotFound` when there is none."""
+    folder = cxrkit.preset.WEIGHTS
+    found = _presets(tuple((str(p.parent), _digest(p)) for p in sorted(Path(folder).glob(f"*/{CARD}"))))
+    if not found:
+        raise PresetNotFound(
+            "There is no model to read with: the weights folder holds no preset.",
+            "Restore it from the release (with git: git checkout weights), or train one with scripts/train.py.",
+        )
+    return found
+
+
+@st.cache_resource(max_entries=4, ttl="24h", show_spinner=False)
+def _presets(cards: tuple[tuple[str, str], ...]) -> dict[str, Preset]:
+    """`cards` holds folder and sha256 of every card; they share one parent folder."""
+    found = list_presets(Path(cards[0][0]).parent) if cards else ()
+    return {preset.name: preset for preset in found}
+
+
+def manager(preset: Preset) -> XRayModelManager:
+    """The preset's verified and warmed-up model, shared by all sessions."""
+    return _manager(preset.folder, _digest(Path(preset.folder) / CARD), preset)
+
+
+@st.cache_resource(max_entries=4, ttl="24h", show_spinner="Loading and verifying the model ...")
+def _manager(folder: str, card_sha256: str, _preset: Preset) -> XRayModelManager:
+    # Imported here: the page is shown before the network library, which takes seconds, is loaded.
+    from cxrkit.model.manager import XRayModelManager
+
+    loaded = XRayModelManager(_preset)
+    sample = phantom(size=256)
+    reading = loaded.read(sample)  # the first call traces the network
+    charts.viewer(charts.display_copy(sample), reading.explanations[loaded.findings[0]])
+    return loaded
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+# -- one patient's radiographs -----------------------------------------------------------------
+
+
+def uploader_key() -> str:
+    """Key of the file uploader; it changes after each file, which leaves no file name on the page."""
+    return f"upload_{st.session_state.get(_INTAKES, 0)}"
+
+
+def take_upload() -> None:
+    """Decode what was just uploaded, keep the radiograph and let go of the file (a widget's callback)."""
+    upload: UploadedFile | None = st.session_state.get(uploader_key())
+    if upload is None:
+        return
+    st.session_state[_INTAKES] = st.session_state.get(_INTAKES, 0) + 1
+    st.session_state[_FAILURE] = None
+    try:
+        _keep(load_radiograph(upload.getvalue(), name=upload.name))
+    except CxrError as error:
+        st.session_state[_FAILURE] = error
+        st.session_state[_SHOWN] = None
+    except Exception as error:
+        st.session_state[_FAILURE] = incident(error)
+        st.session_state[_SHOWN] = None
+    finally:
+        _forget_file(upload)
+
+
+def take_phantom() -> None:
+    """Show the synthetic phantom (a widget's callback)."""
+    st.session_state[_FAILURE] = None
+    _keep(phantom())
+
+
+def shown_radiograph() -> Radiograph | None:
+    """The radiograph that the session looks at, or None."""
+    kept: dict[str, Radiograph] = st.session_state.get(_RADIOGRAPHS, {})
+    return kept.get(st.session_state.get(_SHOWN) or "")
+
+
+def intake_failure() -> CxrError | str | None:
+    """Why the last upload could not be read: an error, or an incident's number."""
+    failure: CxrError | str | None = st.session_state.get(_FAILURE)
+    return failure
+
+
+def clear_patient() -> None:
+    """Forget radiographs, readings, pictures and files of this session (a widget's callback)."""
+    for key in (_RADIOGRAPHS, _SHOWN, _FAILURE):
+        st.session_state.pop(key, None)
+    st.session_state[_INTAKES] = st.session_state.get(_INTAKES, 0) + 1
+    for cache in (_reading, _display_copy):
+        cache.clear()
+
+
+def _keep(radiograph: Radiograph) -> None:
+    kept: dict[str, Radiograph] = st.session_state.setdefault(_RADIOGRAPHS, {})
+    kept.pop(radiograph.sha256, None)
+    kept[radiograph.sha256] = radiograph
+    while len(kept) > KEPT_RADIOGRAPHS:
+        kept.pop(next(iter(kept)))
+    st.session_state[_SHOWN] = radiograph.sha256
+
+
+def _forget_file(upload: UploadedFile) -> None:
+    """Drop the uploaded bytes, which Streamlit would keep until the session ends."""
+    context = get_script_run_ctx()
+    if context is not None:
+        files: Any = context.uploaded_file_mgr
+        files.remove_file(session_id=context.session_id, file_id=upload.file_id)
+
+
+# -- readings ----------------------------------------------------------------------------------
+
+
+def read(radiograph: Radiograph, preset: Preset) -> Reading:
+    """The reading of a radiograph by a preset; computed once per session."""
+    model = manager(preset)
+    card = _digest(Path(preset.folder) / CARD)
+    return _reading(radiograph.sha256, preset.weights_sha256, card, radiograph, model)
+
+
+@st.cache_resource(scope="session", max_entries=8, ttl="8h", show_spinner=False)
+def _reading(
+    radiograph_sha256: str, weights_sha256: str, card_sha256: str, _radiograph: Radiograph, _model: XRayModelManager
+) -> Reading:
+    return _model.read(_radiograph)
+
+
+def display_copy(radiograph: Radiograph) -> charts.DisplayCopy:
+    """The compressed picture of a radiograph that the page shows."""
+    return _display_copy(radiograph.sha256, radiograph)
+
+
+@st.cache_resource(scope="session", max_entries=KEPT_RADIOGRAPHS, ttl="8h", show_spinner=False)
+def _display_copy(radiograph_sha256: str, _radiograph: Radiograph) -> charts.DisplayCopy:
+    return charts.display_copy(_radiograph)
+
+
+def reading_json(reading: Reading) -> bytes:
+    """The reading as a JSON file."""
+    return (json.dumps(reading.to_dict(), indent=2, allow_nan=False) + "\n").encode()
+
+
+def download_name(reading: Reading, suffix: str) -> str:
+    """File name of a download: preset and image sum, nothing of the file's own name."""
+    return f"{reading.preset}-{reading.radiograph_sha256[:8]}{suffix}"

@@ -1,0 +1,370 @@
+"""The widgets of the Read page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+
+import streamlit as st
+
+from cxrkit.card import OperatingPoint, Rule
+from cxrkit.dashboard import charts, services
+from cxrkit.dashboard.entry import guarded, plain, show_error, show_incident
+from cxrkit.dashboard.findings_panel import axis_html, percent, row_html
+from cxrkit.dashboard.ranking import RULES, default_threshold, rank, standing
+from cxrkit.errors import CxrError
+from cxrkit.evaluation.utility import predictive_values
+from cxrkit.findings import finding_text
+from cxrkit.preset import Preset
+from cxrkit.radiograph import Radiograph
+from cxrkit.reading import Explanation, Reading
+
+GRID_CAPTION = "{rows} x {columns}: where the model looked, not the outline of a lesion"
+_FINDING, _CUSTOM, _PREVALENCES = "chosen_finding", "custom_thresholds", "chosen_prevalences"
+# Thresholds evenly spaced in log-odds: as fine near 0.2 % as the rare findings need.
+_THRESHOLDS = tuple(
+    [k / 1000 for k in range(1, 20)] + [k / 200 for k in range(4, 40)] + [k / 100 for k in range(20, 100)]
+)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the reader chose in the sidebar."""
+
+    preset: Preset
+    rule: Rule
+    custom: dict[str, float]
+
+
+# -- intake ------------------------------------------------------------------------------------
+
+
+def intake() -> None:
+    """The upload field and the buttons beside it; then why the last file could not be read, if so."""
+    with st.container(key="intake", horizontal=True, vertical_alignment="center"):
+        st.file_uploader(
+            "Radiograph (DICOM, PNG or JPEG)",
+            key=services.uploader_key(),
+            on_change=services.take_upload,
+            label_visibility="collapsed",
+        )
+        st.button(
+            "Synthetic phantom",
+            icon=":material/draw:",
+            on_click=services.take_phantom,
+            help="A drawn chest, not a patient: try the page without a file.",
+        )
+        if services.shown_radiograph() is not None or services.intake_failure() is not None:
+            st.button(
+                "Clear patient",
+                icon=":material/delete:",
+                on_click=services.clear_patient,
+                help="Forgets the radiograph and everything kept about it in this session.",
+            )
+    failure = services.intake_failure()
+    if isinstance(failure, CxrError):
+        show_error(failure)
+    elif failure is not None:
+        show_incident(failure)
+
+
+def welcome() -> None:
+    """What the page shows before the first radiograph."""
+    # The unlit viewer makes the browser load the chart library before it is needed.
+    with st.container(key="lightbox"):
+        st.plotly_chart(charts.empty_viewer(), width="stretch", height=40, theme=None, config={"staticPlot": True})
+    st.html(
+        '<div class="cx-welcome"><h2>Drop a frontal chest radiograph above</h2>'
+        "<p>DICOM with or without extension, PNG or JPEG. It is read on this machine; nothing is sent anywhere, "
+        "and neither file names nor patient data are shown or kept.</p>"
+        "<p>You get a calibrated probability for every finding, its operating point, and a map of where the model "
+        "looked. No file at hand? Use the synthetic phantom.</p></div>"
+    )
+
+
+# -- sidebar -----------------------------------------------------------------------------------
+
+
+def choose_model() -> Choice:
+    """The first part of the sidebar: preset and operating point."""
+    presets = services.presets()
+    with st.sidebar:
+        names = list(presets)
+        name = st.selectbox("Model", names, format_func=lambda n: presets[n].title, key="chosen_preset")
+        preset = presets[name]
+        st.caption(plain(f"Trained on: {preset.population.description}"))
+        rule: Rule = st.radio(
+            "Operating point",
+            list(RULES),
+            format_func=lambda r: RULES[r][0],
+            captions=[meaning for _, meaning in RULES.values()],
+            key="chosen_rule",
+            index=1,
+        )
+    custom: dict[str, float] = st.session_state.setdefault(_CUSTOM, {}).setdefault(preset.name, {})
+    return Choice(preset, rule, custom)
+
+
+def chosen_finding(choice: Choice, reading: Reading | None) -> str:
+    """The finding that the reader looks at; until one was chosen, the one furthest past its operating point."""
+    finding: str | None = st.session_state.get(_FINDING)
+    if finding in choice.preset.findings:
+        return str(finding)
+    if reading is None:
+        return choice.preset.findings[0]
+    ranked, others = rank(choice.preset, reading.prediction, choice.rule, choice.custom)
+    return (ranked or others)[0].finding
+
+
+def _choose(finding: str) -> None:
+    st.session_state[_FINDING] = finding
+
+
+def explain_choice(choice: Choice, finding: str) -> None:
+    """The second part of the sidebar: what the operating point means for one finding."""
+    preset, label = choice.preset, finding_text(finding).label
+    with st.sidebar:
+        st.html(f'<div class="cx-side-title">{escape(label)} at this operating point</div>')
+        if choice.rule == "custom":
+            _custom_threshold(preset, finding, choice.custom)
+        at = standing(preset, finding, 0.0, choice.rule, choice.custom)
+        if at.threshold is None:
+            st.html(
+                '<p class="cx-side">No operating point: the split it would be fitted on lacks positives or negatives.</p>'
+            )
+            return
+        if at.point is None:
+            st.html(
+                '<p class="cx-side">Sensitivity and specificity of your own threshold are not known, '
+                "so no predictive values can be given.</p>"
+            )
+        else:
+            st.html(_pairs([("Threshold", percent(at.threshold)), *_rates(at.point)]))
+        if not at.supported:
+            st.html('<p class="cx-side cx-warn">Not supported: too few cases to fit on. Do not rely on it.</p>')
+        if at.point is not None:
+            _predictive_values(preset, at.point)
+
+
+def _custom_threshold(preset: Preset, finding: str, custom: dict[str, float]) -> None:
+    start = custom.get(finding, default_threshold(preset, finding))
+    custom[finding] = st.select_slider(
+        "Threshold",
+        _THRESHOLDS,
+        min(_THRESHOLDS, key=lambda t: abs(t - start)),
+        format_func=percent,
+        key=f"threshold_{preset.name}_{finding}",
+    )
+
+
+def _rates(point: OperatingPoint) -> list[tuple[str, str]]:
+    return [
+        ("Sensitivity", percent(point.sensitivity)),
+        ("Specificity", percent(point.specificity)),
+        ("Fitted on split", point.split),
+        ("n (positive)", f"{point.n:,} ({point.positives:,})"),
+    ]
+
+
+def _predictive_values(preset: Preset, point: OperatingPoint) -> None:
+    """PPV and NPV at a prevalence that the reader sets; it starts where the probabilities are stated."""
+    prevalences: dict[str, float] = st.session_state.setdefault(_PREVALENCES, {})
+    key = f"prevalence_{preset.name}_{point.finding}"
+    start = prevalences.get(key, 100 * (stated_prevalence(preset, point.finding) or 0.1))
+    prevalences[key] = st.slider(
+        "Prevalence where you work", 0.1, 70.0, min(max(round(start, 1), 0.1), 70.0), 0.1, format="%.1f %%", key=key
+    )
+    ppv, npv = predictive_values(point.sensitivity, point.specificity, prevalences[key] / 100)
+    st.html(
+        _pairs(
+            [
+                ("PPV: present, if past", "undefined" if ppv is None else percent(ppv)),
+                ("NPV: absent, if below", "undefined" if npv is None else percent(npv)),
+            ]
+        )
+    )
+
+
+def stated_prevalence(preset: Preset, finding: str) -> float | None:
+    """The prevalence at which the finding's probability is stated, where it is known."""
+    if preset.reference_prevalence is not None and finding in preset.reference_prevalence.by_finding:
+        return preset.reference_prevalence.by_finding[finding]
+    return preset.calibration[finding].prevalence
+
+
+def _pairs(rows: list[tuple[str, str]]) -> str:
+    cells = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in rows)
+    return f'<dl class="cx-pairs">{cells}</dl>'
+
+
+# -- the reading -------------------------------------------------------------------------------
+
+
+def reading_view(radiograph: Radiograph, reading: Reading, choice: Choice, finding: str) -> None:
+    """Radiograph with map on the left, findings on the right (below it on a narrow screen)."""
+    for warning in reading.warnings:
+        st.warning(plain(warning), icon=":material/warning:")
+    with st.container(key="reading", horizontal=True):
+        left, right = st.container(key="picture"), st.container(key="findings")
+    with right:  # first: numbers reach the reader before the picture is composed
+        _findings(reading, choice, finding)
+    with left:
+        _picture(radiograph, reading, choice, finding)
+
+
+def quality_line(radiograph: Radiograph, reading: Reading, preset: Preset) -> str:
+    """What the file was and what was done to its picture, down to the network's input."""
+    facts = [radiograph.source_format, radiograph.modality, radiograph.view and f"{radiograph.view} view"]
+    facts += [f"{radiograph.width} x {radiograph.height} pixels"]
+    side = preset.input_size
+    geometry = {
+        "squash": f"Scaled to {side} x {side} for the model, proportions not kept.",
+        "pad": f"Padded with black to a square, then scaled to {side} x {side} for the model.",
+        "crop": f"Only the central square is read, scaled to {side} x {side}.",
+    }[preset.geometry]
+    return " ".join([", ".join(f for f in facts if f) + ".", *reading.quality, geometry])
+
+
+@st.fragment
+@guarded
+def _picture(radiograph: Radiograph, reading: Reading, choice: Choice, finding: str) -> None:
+    """The viewer and its controls: a fragment, so that a slider redraws the map and nothing else."""
+    findings = list(choice.preset.findings)
+    with st.container(key="controls", horizontal=True, vertical_alignment="bottom"):
+        # The key names the finding: choosing a row of the panel must move this field too.
+        wanted = st.selectbox(
+            "Map of",
+            findings,
+            findings.index(finding),
+            format_func=lambda f: finding_text(f).label,
+            key=f"map_{reading.preset}_{finding}",
+        )
+        opacity = st.slider("Opacity", 0, 100, 45, 5, format="%d %%", key="map_opacity")
+        colours = st.selectbox("Colours", list(charts.COLOUR_MAPS), key="map_colours")
+        contour = st.toggle("Half-peak contour", True, key="map_contour")
+    if wanted != finding:
+        _choose(wanted)
+        st.rerun()
+    explanation = reading.explanations[finding]
+    look = {"colour_map": colours, "opacity": opacity / 100, "contour": contour}
+    copy = services.display_copy(radiograph)
+    label = finding_text(finding).label
+    with st.container(key="viewport"):
+        st.plotly_chart(
+            charts.viewer(copy, explanation, **look),
+            width="stretch",
+            height="stretch",
+            theme=None,
+            key="radiograph",
+            config=charts.VIEWER_CONFIG,
+            alt=f"Radiograph with the Grad-CAM map of {label}",
+        )
+    st.html(
+        map_caption(reading, explanation, colours)
+        + f'<p class="cx-quality">{escape(quality_line(radiograph, reading, choice.preset))}</p>'
+    )
+    at = standing(choice.preset, finding, reading.prediction[finding], choice.rule, choice.custom)
+    captions = export_captions(reading, explanation, at.threshold, choice.rule)
+    with st.container(key="downloads", horizontal=True):
+        st.download_button(
+            "Overlay (PNG)",
+            data=lambda: charts.overlay_png(copy, explanation, captions, **look),
+            file_name=services.download_name(reading, f"-{finding.lower()}.png"),
+            mime="image/png",
+            icon=":material/image:",
+            on_click="ignore",
+        )
+        st.download_button(
+            "Reading (JSON)",
+            data=lambda: services.reading_json(reading),
+            file_name=services.download_name(reading, ".json"),
+            mime="application/json",
+            icon=":material/data_object:",
+            on_click="ignore",
+        )
+
+
+def map_caption(reading: Reading, explanation: Explanation, colours: str) -> str:
+    """Legend under the viewer: scale, grid, and how strong this map is among those of the reading."""
+    rows, columns = explanation.map.shape
+    label = escape(finding_text(explanation.finding).label)
+    if not explanation.has_positive_evidence:
+        return (
+            f'<p class="cx-caption"><b>{label}: no positive evidence.</b> Nothing in this radiograph raised the score, '
+            "so there is no map to show.</p>"
+        )
+    strongest = max(reading.explanations.values(), key=lambda e: e.peak)
+    share = explanation.peak / strongest.peak
+    compared = ""
+    if len(reading.explanations) > 1:
+        compared = (
+            " Strongest of all maps."
+            if strongest is explanation
+            else f" Its peak is {percent(share)} of the strongest map's ({escape(finding_text(strongest.finding).label)})."
+        )
+    ramp = ",".join(charts.colour_stops(colours))
+    return (
+        f'<p class="cx-caption"><span class="cx-ramp" style="background:linear-gradient(90deg,{ramp})"></span> '
+        f"0 to peak, {GRID_CAPTION.format(rows=rows, columns=columns)}.{compared}</p>"
+    )
+
+
+def export_captions(reading: Reading, explanation: Explanation, threshold: float | None, rule: Rule) -> tuple[str, ...]:
+    """What is written under an exported picture, so that it explains itself wherever it goes."""
+    rows, columns = explanation.map.shape
+    label = finding_text(explanation.finding).label
+    against = "no operating point" if threshold is None else f"{RULES[rule][0]} threshold {percent(threshold)}"
+    shown = f"Grad-CAM, {GRID_CAPTION.format(rows=rows, columns=columns)}."
+    if not explanation.has_positive_evidence:
+        shown = "No positive evidence: there is no map to show."
+    return (
+        f"{label}: {percent(reading.prediction[explanation.finding])} ({against}). {shown}",
+        f"{reading.preset} {reading.weights_sha256[:8]}, image {reading.radiograph_sha256[:8]}. {reading.notice}",
+        reading.disclaimer,
+    )
+
+
+def _findings(reading: Reading, choice: Choice, finding: str) -> None:
+    ranked, others = rank(choice.preset, reading.prediction, choice.rule, choice.custom)
+    past = sum(s.positive for s in ranked)
+    title = RULES[choice.rule][0]
+    if ranked:
+        st.html(
+            f'<div class="cx-panel-title"><b>Findings</b><span>{past} of {len(ranked)} past the {escape(title)} '
+            f"point, furthest first</span></div>{axis_html()}"
+        )
+    for at in ranked:
+        _row(at.finding, row_html(at, at.finding == finding))
+    if others:
+        st.html(
+            '<div class="cx-panel-title"><b>Not supported</b><span>fewer than 30 positives to fit on: '
+            "not ranked, do not rely on them</span></div>"
+        )
+    for at in others:
+        _row(at.finding, row_html(at, at.finding == finding))
+    st.html(f'<p class="cx-caption">{escape(stated_at(choice.preset))}</p>')
+
+
+def stated_at(preset: Preset) -> str:
+    """At what prevalence the probabilities are stated."""
+    scale = "Bars and ticks (thresholds) stand on a square-root scale."
+    if preset.reference_prevalence is not None:
+        return f"Probabilities are stated at the prevalence of {preset.reference_prevalence.source}. {scale}"
+    known = {c.prevalence for c in preset.calibration.values()}
+    if known == {None}:
+        return f"Probabilities are not calibrated to any known prevalence. {scale}"
+    splits = ", ".join(sorted({c.split for c in preset.calibration.values()}))
+    at = f" ({percent(known.pop() or 0)})" if len(known) == 1 else ""
+    return f"Probabilities are stated at the prevalence of the set they were calibrated on: {splits}{at}. {scale}"
+
+
+def _row(finding: str, html: str) -> None:
+    """One finding; an invisible button over the row makes it clickable and reachable by keyboard."""
+    with st.container(key=f"row_{finding}"):
+        st.html(html)
+        st.button(
+            f"Show {finding_text(finding).label} on the radiograph",
+            key=f"show_{finding}",
+            on_click=_choose,
+            args=(finding,),
+        )
