@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from cxrkit.errors import PresetInvalid, TrainConfigError
 from cxrkit.imaging.preprocessing import covered_box, to_tensor
-from cxrkit.model.checkpoints import load_fine_tuned
+from cxrkit.model.checkpoints import load_fine_tuned, load_imagenet
 from cxrkit.model.gradcam import LinearHead, alpha_from_jacobian, grad_cam
 from cxrkit.model.losses import Loss, weighted_bce
 from cxrkit.model.network import build_network, split_network
@@ -28,9 +28,9 @@ Floats = npt.NDArray[np.float32]
 class XRayModelManager:
     """Load a preset and read radiographs with it.
 
-    The whole network comes from the preset's own weights file, whose sha256 is checked against the
-    card before it is loaded; there is no way to read with weights that were not verified. Safe to
-    share between threads.
+    Weights are loaded in two steps: optionally ImageNet's into the backbone, then the preset's own,
+    which are complete and replace every one. Their sha256 is checked against the card before; there
+    is no way to read with weights that were not verified. Safe to share between threads.
 
     Parameters
     ----------
@@ -40,6 +40,9 @@ class XRayModelManager:
         ``"tensorflow"``, or ``"auto"`` for the best one that is installed.
     folder
         Where presets are sought by name.
+    imagenet
+        Backbone weights for the first step: a local file, ``"download"``, or None to go straight to
+        the second. See `cxrkit.model.checkpoints.load_imagenet`.
 
     Raises
     ------
@@ -52,6 +55,7 @@ class XRayModelManager:
         *,
         runtime: RuntimeName = "auto",
         folder: str | os.PathLike[str] = WEIGHTS,
+        imagenet: str | os.PathLike[str] | None = None,
     ) -> None:
         if runtime not in ("auto", "tensorflow"):
             raise PresetInvalid(f"There is no runtime named {runtime!r}.", "Choose 'auto' or 'tensorflow'.")
@@ -62,6 +66,8 @@ class XRayModelManager:
             input_size=self.preset.input_size,
             head=self.preset.head,
         )
+        if imagenet is not None:
+            load_imagenet(self.model, self.preset.backbone, None if imagenet == "download" else imagenet)
         load_fine_tuned(self.model, self.preset)
         trunk, head = split_network(self.model, self.preset.feature_layer)
         self.runtime = TensorFlowRuntime(trunk)

@@ -197,3 +197,15 @@ def test_unknown_fields_in_a_card_are_named(tmp_path):
     edit_card(preset, surprise=1)
     with pytest.raises(PresetInvalid, match="surprise"):
         Preset.load(preset.folder)
+
+
+def test_the_manager_loads_imagenet_first_and_the_presets_weights_over_it(tmp_path, trained):
+    preset = make_preset(tmp_path, "a", ("Effusion",), backbone="densenet121")
+    path = tmp_path / "b.weights.h5"
+    trained.save_weights(path)
+    direct, two_steps = XRayModelManager(preset), XRayModelManager(preset, imagenet=path)
+    for a, b in zip(direct.model.get_weights(), two_steps.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    path.write_bytes(b"broken")
+    with pytest.raises(WeightsCorrupt, match=r"b\.weights\.h5"):
+        XRayModelManager(preset, imagenet=path)
