@@ -54,6 +54,15 @@ class DisplayCopy:
     width: int
 
 
+@dataclass(frozen=True)
+class Look:
+    """How a map is laid over the radiograph: a key of `COLOUR_MAPS`, opacity at the peak, contour or not."""
+
+    colour_map: str = "Inferno"
+    opacity: float = 0.45
+    contour: bool = True
+
+
 def display_copy(radiograph: Radiograph) -> DisplayCopy:
     """Shrink to at most `LONG_SIDE` pixels and compress."""
     height, width = radiograph.height, radiograph.width
@@ -69,7 +78,9 @@ def display_copy(radiograph: Radiograph) -> DisplayCopy:
     return DisplayCopy(levels, _uri(encoded.tobytes(), "jpeg"), height, width)
 
 
-def heat(explanation: Explanation, height: int, width: int, size: tuple[int, int]) -> tuple[Floats, npt.NDArray[np.bool_]]:
+def heat(
+    explanation: Explanation, height: int, width: int, size: tuple[int, int]
+) -> tuple[Floats, npt.NDArray[np.bool_]]:
     """The grid of an explanation, smoothly enlarged onto the whole radiograph.
 
     Parameters
@@ -98,9 +109,7 @@ def heat(explanation: Explanation, height: int, width: int, size: tuple[int, int
     share = np.ascontiguousarray(explanation.map / explanation.peak, dtype=np.float32)
     # Beyond the outermost cell centres the edge cells go on to the box's edge.
     values = cv2.remap(share, across, down, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    covered = (
-        (across >= -0.5) & (across <= grid_columns - 0.5) & (down >= -0.5) & (down <= grid_rows - 0.5)
-    )
+    covered = (across >= -0.5) & (across <= grid_columns - 0.5) & (down >= -0.5) & (down <= grid_rows - 0.5)
     return np.clip(np.where(covered, values, 0), 0, 1).astype(np.float32), covered
 
 
@@ -133,10 +142,7 @@ def empty_viewer() -> go.Figure:
 def viewer(
     copy: DisplayCopy,
     explanation: Explanation | None = None,
-    *,
-    colour_map: str = "Inferno",
-    opacity: float = 0.5,
-    contour: bool = True,
+    look: Look = Look(),
 ) -> go.Figure:
     """The radiograph with the map over it, to zoom and pan; axes are radiograph pixels.
 
@@ -152,8 +158,8 @@ def viewer(
     figure.add_scatter(x=[0, width], y=[0, height], mode="markers", marker={"opacity": 0}, hoverinfo="skip")
     if explanation is not None and explanation.has_positive_evidence:
         values, covered = heat(explanation, height, width, _size(height, width, MAP_SIDE))
-        images.append({"source": _overlay_uri(values, covered, colour_map, opacity), "layer": "below", **over})
-        if contour:
+        images.append({"source": _overlay_uri(values, covered, look), "layer": "below", **over})
+        if look.contour:
             x, y = _joined(contours(values, height, width))
             line = {"color": CONTOUR_COLOUR, "width": 1.6}
             figure.add_scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip")
@@ -187,20 +193,17 @@ def overlay_png(
     copy: DisplayCopy,
     explanation: Explanation,
     captions: Sequence[str],
-    *,
-    colour_map: str = "Inferno",
-    opacity: float = 0.5,
-    contour: bool = True,
+    look: Look = Look(),
 ) -> bytes:
     """Radiograph, map and a strip of captions as a PNG file without any metadata."""
     rows, columns = copy.levels.shape
     picture = np.repeat(copy.levels[:, :, None], 3, axis=2).astype(np.float32)
     if explanation.has_positive_evidence:
         values, covered = heat(explanation, copy.height, copy.width, (rows, columns))
-        alpha = (opacity * values * covered)[:, :, None]
-        picture = picture * (1 - alpha) + _coloured(values, colour_map) * alpha
+        alpha = (look.opacity * values * covered)[:, :, None]
+        picture = picture * (1 - alpha) + _coloured(values, look.colour_map) * alpha
     image = Image.fromarray(np.rint(np.clip(picture, 0, 255)).astype(np.uint8))
-    if contour and explanation.has_positive_evidence:
+    if look.contour and explanation.has_positive_evidence:
         scale = np.array([columns / copy.width, rows / copy.height])
         draw = ImageDraw.Draw(image)
         for line in contours(values, copy.height, copy.width):
@@ -244,10 +247,10 @@ def _wrapped(
     return lines
 
 
-def _overlay_uri(values: Floats, covered: npt.NDArray[np.bool_], colour_map: str, opacity: float) -> str:
+def _overlay_uri(values: Floats, covered: npt.NDArray[np.bool_], look: Look) -> str:
     # Opacity follows the evidence, so that the radiograph stays itself where the model did not look.
-    alpha = np.rint(255 * opacity * values * covered)[:, :, None]
-    rgba = np.concatenate([_coloured(values, colour_map), alpha], axis=2).astype(np.uint8)
+    alpha = np.rint(255 * look.opacity * values * covered)[:, :, None]
+    rgba = np.concatenate([_coloured(values, look.colour_map), alpha], axis=2).astype(np.uint8)
     done, encoded = cv2.imencode(".png", cv2.cvtColor(rgba, cv2.COLOR_RGBA2BGRA), [cv2.IMWRITE_PNG_COMPRESSION, 4])
     if not done:
         raise RuntimeError("OpenCV could not encode the map")

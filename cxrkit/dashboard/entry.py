@@ -27,12 +27,13 @@ MODEL_INFO = "pages/model_info.py"
 _ROUTED = "router_has_run"
 _WANTED = "page_wanted_before_the_router"
 _STYLE = Path(__file__).with_name("style.css")
+_ICON = Path(__file__).with_name("icon.png")  # a file: named icons and emoji are fetched from the internet
 _log = logging.getLogger(__name__)
 
 
 def route() -> None:
     """Set up the page, choose it by the address, and run it. Called by ``streamlit_app.py`` alone."""
-    st.set_page_config(page_title="cxrkit", page_icon=":material/pulmonology:", layout="wide")
+    st.set_page_config(page_title="cxrkit", page_icon=str(_ICON), layout="wide")
     pages = {
         READ: st.Page(READ, title="Read", icon=":material/radiology:", default=True),
         MODEL_INFO: st.Page(MODEL_INFO, title="Model info", icon=":material/description:"),

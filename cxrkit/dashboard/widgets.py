@@ -1,39 +1,24 @@
-"""The widgets of the Read page."""
+"""The main part of the Read page: intake, viewer and findings."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from html import escape
 
 import streamlit as st
 
-from cxrkit.card import OperatingPoint, Rule
+from cxrkit.card import Rule
 from cxrkit.dashboard import charts, services
 from cxrkit.dashboard.entry import guarded, plain, show_error, show_incident
 from cxrkit.dashboard.findings_panel import axis_html, percent, row_html
-from cxrkit.dashboard.ranking import RULES, default_threshold, rank, standing
+from cxrkit.dashboard.ranking import RULES, rank, standing
+from cxrkit.dashboard.sidebar import Choice, choose
 from cxrkit.errors import CxrError
-from cxrkit.evaluation.utility import predictive_values
 from cxrkit.findings import finding_text
 from cxrkit.preset import Preset
 from cxrkit.radiograph import Radiograph
 from cxrkit.reading import Explanation, Reading
 
 GRID_CAPTION = "{rows} x {columns}: where the model looked, not the outline of a lesion"
-_FINDING, _CUSTOM, _PREVALENCES = "chosen_finding", "custom_thresholds", "chosen_prevalences"
-# Thresholds evenly spaced in log-odds: as fine near 0.2 % as the rare findings need.
-_THRESHOLDS = tuple(
-    [k / 1000 for k in range(1, 20)] + [k / 200 for k in range(4, 40)] + [k / 100 for k in range(20, 100)]
-)
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What the reader chose in the sidebar."""
-
-    preset: Preset
-    rule: Rule
-    custom: dict[str, float]
 
 
 # -- intake ------------------------------------------------------------------------------------
@@ -82,121 +67,6 @@ def welcome() -> None:
     )
 
 
-# -- sidebar -----------------------------------------------------------------------------------
-
-
-def choose_model() -> Choice:
-    """The first part of the sidebar: preset and operating point."""
-    presets = services.presets()
-    with st.sidebar:
-        names = list(presets)
-        name = st.selectbox("Model", names, format_func=lambda n: presets[n].title, key="chosen_preset")
-        preset = presets[name]
-        st.caption(plain(f"Trained on: {preset.population.description}"))
-        rule: Rule = st.radio(
-            "Operating point",
-            list(RULES),
-            format_func=lambda r: RULES[r][0],
-            captions=[meaning for _, meaning in RULES.values()],
-            key="chosen_rule",
-            index=1,
-        )
-    custom: dict[str, float] = st.session_state.setdefault(_CUSTOM, {}).setdefault(preset.name, {})
-    return Choice(preset, rule, custom)
-
-
-def chosen_finding(choice: Choice, reading: Reading | None) -> str:
-    """The finding that the reader looks at; until one was chosen, the one furthest past its operating point."""
-    finding: str | None = st.session_state.get(_FINDING)
-    if finding in choice.preset.findings:
-        return str(finding)
-    if reading is None:
-        return choice.preset.findings[0]
-    ranked, others = rank(choice.preset, reading.prediction, choice.rule, choice.custom)
-    return (ranked or others)[0].finding
-
-
-def _choose(finding: str) -> None:
-    st.session_state[_FINDING] = finding
-
-
-def explain_choice(choice: Choice, finding: str) -> None:
-    """The second part of the sidebar: what the operating point means for one finding."""
-    preset, label = choice.preset, finding_text(finding).label
-    with st.sidebar:
-        st.html(f'<div class="cx-side-title">{escape(label)} at this operating point</div>')
-        if choice.rule == "custom":
-            _custom_threshold(preset, finding, choice.custom)
-        at = standing(preset, finding, 0.0, choice.rule, choice.custom)
-        if at.threshold is None:
-            st.html(
-                '<p class="cx-side">No operating point: the split it would be fitted on lacks positives or negatives.</p>'
-            )
-            return
-        if at.point is None:
-            st.html(
-                '<p class="cx-side">Sensitivity and specificity of your own threshold are not known, '
-                "so no predictive values can be given.</p>"
-            )
-        else:
-            st.html(_pairs([("Threshold", percent(at.threshold)), *_rates(at.point)]))
-        if not at.supported:
-            st.html('<p class="cx-side cx-warn">Not supported: too few cases to fit on. Do not rely on it.</p>')
-        if at.point is not None:
-            _predictive_values(preset, at.point)
-
-
-def _custom_threshold(preset: Preset, finding: str, custom: dict[str, float]) -> None:
-    start = custom.get(finding, default_threshold(preset, finding))
-    custom[finding] = st.select_slider(
-        "Threshold",
-        _THRESHOLDS,
-        min(_THRESHOLDS, key=lambda t: abs(t - start)),
-        format_func=percent,
-        key=f"threshold_{preset.name}_{finding}",
-    )
-
-
-def _rates(point: OperatingPoint) -> list[tuple[str, str]]:
-    return [
-        ("Sensitivity", percent(point.sensitivity)),
-        ("Specificity", percent(point.specificity)),
-        ("Fitted on split", point.split),
-        ("n (positive)", f"{point.n:,} ({point.positives:,})"),
-    ]
-
-
-def _predictive_values(preset: Preset, point: OperatingPoint) -> None:
-    """PPV and NPV at a prevalence that the reader sets; it starts where the probabilities are stated."""
-    prevalences: dict[str, float] = st.session_state.setdefault(_PREVALENCES, {})
-    key = f"prevalence_{preset.name}_{point.finding}"
-    start = prevalences.get(key, 100 * (stated_prevalence(preset, point.finding) or 0.1))
-    prevalences[key] = st.slider(
-        "Prevalence where you work", 0.1, 70.0, min(max(round(start, 1), 0.1), 70.0), 0.1, format="%.1f %%", key=key
-    )
-    ppv, npv = predictive_values(point.sensitivity, point.specificity, prevalences[key] / 100)
-    st.html(
-        _pairs(
-            [
-                ("PPV: present, if past", "undefined" if ppv is None else percent(ppv)),
-                ("NPV: absent, if below", "undefined" if npv is None else percent(npv)),
-            ]
-        )
-    )
-
-
-def stated_prevalence(preset: Preset, finding: str) -> float | None:
-    """The prevalence at which the finding's probability is stated, where it is known."""
-    if preset.reference_prevalence is not None and finding in preset.reference_prevalence.by_finding:
-        return preset.reference_prevalence.by_finding[finding]
-    return preset.calibration[finding].prevalence
-
-
-def _pairs(rows: list[tuple[str, str]]) -> str:
-    cells = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in rows)
-    return f'<dl class="cx-pairs">{cells}</dl>'
-
-
 # -- the reading -------------------------------------------------------------------------------
 
 
@@ -230,7 +100,7 @@ def quality_line(radiograph: Radiograph, reading: Reading, preset: Preset) -> st
 def _picture(radiograph: Radiograph, reading: Reading, choice: Choice, finding: str) -> None:
     """The viewer and its controls: a fragment, so that a slider redraws the map and nothing else."""
     findings = list(choice.preset.findings)
-    with st.container(key="controls", horizontal=True, vertical_alignment="bottom"):
+    with st.container(key="controls", horizontal=True, vertical_alignment="center"):
         # The key names the finding: choosing a row of the panel must move this field too.
         wanted = st.selectbox(
             "Map of",
@@ -238,20 +108,23 @@ def _picture(radiograph: Radiograph, reading: Reading, choice: Choice, finding: 
             findings.index(finding),
             format_func=lambda f: finding_text(f).label,
             key=f"map_{reading.preset}_{finding}",
+            label_visibility="collapsed",
         )
-        opacity = st.slider("Opacity", 0, 100, 45, 5, format="%d %%", key="map_opacity")
-        colours = st.selectbox("Colours", list(charts.COLOUR_MAPS), key="map_colours")
+        colours = st.selectbox("Colours", list(charts.COLOUR_MAPS), key="map_colours", label_visibility="collapsed")
+        opacity = st.slider(
+            "Opacity", 0, 100, 45, 5, format="opacity %d %%", key="map_opacity", label_visibility="collapsed"
+        )
         contour = st.toggle("Half-peak contour", True, key="map_contour")
     if wanted != finding:
-        _choose(wanted)
+        choose(wanted)
         st.rerun()
     explanation = reading.explanations[finding]
-    look = {"colour_map": colours, "opacity": opacity / 100, "contour": contour}
+    look = charts.Look(colours, opacity / 100, contour)
     copy = services.display_copy(radiograph)
     label = finding_text(finding).label
     with st.container(key="viewport"):
         st.plotly_chart(
-            charts.viewer(copy, explanation, **look),
+            charts.viewer(copy, explanation, look),
             width="stretch",
             height="stretch",
             theme=None,
@@ -259,27 +132,29 @@ def _picture(radiograph: Radiograph, reading: Reading, choice: Choice, finding: 
             config=charts.VIEWER_CONFIG,
             alt=f"Radiograph with the Grad-CAM map of {label}",
         )
-    st.html(
-        map_caption(reading, explanation, colours)
-        + f'<p class="cx-quality">{escape(quality_line(radiograph, reading, choice.preset))}</p>'
-    )
     at = standing(choice.preset, finding, reading.prediction[finding], choice.rule, choice.custom)
     captions = export_captions(reading, explanation, at.threshold, choice.rule)
-    with st.container(key="downloads", horizontal=True):
+    with st.container(key="below", horizontal=True):
+        st.html(
+            map_caption(reading, explanation, colours)
+            + f'<p class="cx-quality">{escape(quality_line(radiograph, reading, choice.preset))}</p>'
+        )
         st.download_button(
-            "Overlay (PNG)",
-            data=lambda: charts.overlay_png(copy, explanation, captions, **look),
+            "PNG",
+            help="The radiograph with this map and its caption.",
+            data=lambda: charts.overlay_png(copy, explanation, captions, look),
             file_name=services.download_name(reading, f"-{finding.lower()}.png"),
             mime="image/png",
-            icon=":material/image:",
+            icon=":material/download:",
             on_click="ignore",
         )
         st.download_button(
-            "Reading (JSON)",
+            "JSON",
+            help="The whole reading: probabilities, maps, weights, quality.",
             data=lambda: services.reading_json(reading),
             file_name=services.download_name(reading, ".json"),
             mime="application/json",
-            icon=":material/data_object:",
+            icon=":material/download:",
             on_click="ignore",
         )
 
@@ -296,12 +171,10 @@ def map_caption(reading: Reading, explanation: Explanation, colours: str) -> str
     strongest = max(reading.explanations.values(), key=lambda e: e.peak)
     share = explanation.peak / strongest.peak
     compared = ""
-    if len(reading.explanations) > 1:
-        compared = (
-            " Strongest of all maps."
-            if strongest is explanation
-            else f" Its peak is {percent(share)} of the strongest map's ({escape(finding_text(strongest.finding).label)})."
-        )
+    if strongest is not explanation:
+        compared = f" Peak: {percent(share)} of the strongest map, {escape(finding_text(strongest.finding).label)}."
+    elif len(reading.explanations) > 1:
+        compared = " The strongest of all maps."
     ramp = ",".join(charts.colour_stops(colours))
     return (
         f'<p class="cx-caption"><span class="cx-ramp" style="background:linear-gradient(90deg,{ramp})"></span> '
@@ -365,6 +238,6 @@ def _row(finding: str, html: str) -> None:
         st.button(
             f"Show {finding_text(finding).label} on the radiograph",
             key=f"show_{finding}",
-            on_click=_choose,
+            on_click=choose,
             args=(finding,),
         )

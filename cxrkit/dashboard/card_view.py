@@ -1,0 +1,193 @@
+"""A preset's card as the Model info page shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+import streamlit as st
+
+from cxrkit.card import MINIMUM_POSITIVES, Metric
+from cxrkit.dashboard import services
+from cxrkit.dashboard.findings_panel import percent
+from cxrkit.dashboard.ranking import RULES
+from cxrkit.findings import finding_text
+from cxrkit.preset import Preset
+
+# How the names of metrics in a card are spelt for a reader, in the order of the columns.
+DISCRIMINATION = {"auroc": "AUROC", "auprc": "AUPRC", "brier": "Brier score"}
+RATES = {"sensitivity": "Sensitivity", "specificity": "Specificity", "ppv": "PPV", "npv": "NPV"}
+
+
+def choose_card() -> Preset:
+    """The preset whose card is shown; the same choice as on the Read page."""
+    presets = services.presets()
+    with st.sidebar:
+        name = st.selectbox("Model", list(presets), format_func=lambda n: presets[n].title, key="chosen_preset")
+    return presets[name]
+
+
+def card(preset: Preset) -> None:
+    """Everything that the card knows, from what the model is to how far it can be trusted."""
+    st.html(f'<div class="cx-card"><h2>{escape(preset.title)}</h2>{_paragraph(preset.intended_use)}</div>')
+    left, right = st.columns(2, gap="large")
+    with left:
+        sha256 = f"<p><code>sha256 of the weights: {escape(preset.weights_sha256)}</code></p>"
+        _section("Architecture", _pairs(architecture(preset)) + sha256)
+        _section("Limits", _list(preset.limits))
+    with right:
+        _section("Training data", _pairs(training(preset)) + _list(preset.training.data))
+        _section("Label noise", _list(preset.label_noise) or _paragraph("Nothing is recorded about label noise."))
+    _section("Findings and labels in the training split", _findings_table(preset))
+    _section("Measured performance", _metrics(preset))
+    _section("Operating points", _operating_points(preset))
+    _section("Calibration", _calibration(preset))
+
+
+def architecture(preset: Preset) -> list[tuple[str, str]]:
+    """What the network is."""
+    return [
+        ("Preset", f"{preset.name}, version {preset.version}"),
+        ("Backbone and head", f"{preset.backbone}, {preset.head}"),
+        ("Grad-CAM layer", preset.feature_layer),
+        ("Input", f"{preset.input_size} x {preset.input_size}, {preset.geometry}, {preset.intensity}"),
+        ("Outputs", f"{len(preset.findings)}"),
+    ]
+
+
+def training(preset: Preset) -> list[tuple[str, str]]:
+    """Whom the training radiographs show, how many, and how the training can be repeated."""
+    record, population = preset.training, preset.population
+    return [
+        ("Population", population.description),
+        ("Ages", ", ".join(population.age_bands)),
+        ("Views", ", ".join(population.views)),
+        ("Images", f"{record.images:,} of {record.patients:,} patients; {record.validation_images:,} for validation"),
+        ("How", record.summary),
+        ("Command", f"{record.command} (seed {record.seed})"),
+    ]
+
+
+def _findings_table(preset: Preset) -> str:
+    reference = preset.reference_prevalence
+    head = ["Finding", "Positive", "Labelled", "Prevalence"] + (["Reference prevalence"] if reference else [])
+    rows = []
+    for count in preset.label_counts:
+        share = percent(count.positives / count.total) if count.total else "not labelled"
+        row = [finding_text(count.finding).label, f"{count.positives:,}", f"{count.total:,}", share]
+        if reference is not None:
+            stated = reference.by_finding.get(count.finding)
+            row.append("none" if stated is None else percent(stated))
+        rows.append(row)
+    source = _paragraph(f"Probabilities are stated at the prevalence of {reference.source}.") if reference else ""
+    return _table(head, rows) + source
+
+
+def _metrics(preset: Preset) -> str:
+    if not preset.metrics:
+        return _paragraph(
+            "Not evaluated: no test result belongs to these weights. Measure them with scripts/evaluate.py."
+        )
+    parts = []
+    for split in dict.fromkeys(m.split for m in preset.metrics):
+        macro = preset.metric("macro", "auroc", split)
+        if macro is not None:
+            parts.append(
+                _paragraph(f"Mean AUROC over the findings, {split} split: {interval(macro)}, n = {macro.n:,}.")
+            )
+        head = ["Finding", "n (positive)", *DISCRIMINATION.values()]
+        parts.append(_paragraph(f"Split: {split}. In brackets: 95 % interval."))
+        parts.append(_table(head, list(_metric_rows(preset, split, list(DISCRIMINATION)))))
+        rules = [rule for rule in RULES if preset.metric(preset.findings[0], f"sensitivity@{rule}", split)]
+        for rule in rules:
+            names = [f"{rate}@{rule}" for rate in RATES]
+            head = ["Finding", "n (positive)", *RATES.values()]
+            table = _table(head, list(_metric_rows(preset, split, names)))
+            parts.append(
+                f"<details><summary>At the {RULES[rule][0]} point, {escape(split)} split</summary>{table}</details>"
+            )
+    return "".join(parts)
+
+
+def _metric_rows(preset: Preset, split: str, names: Sequence[str]) -> Iterable[list[str]]:
+    for finding in preset.findings:
+        found = [preset.metric(finding, name, split) for name in names]
+        first = next((m for m in found if m is not None), None)
+        if first is None:
+            yield [finding_text(finding).label, "not evaluated", *("" for _ in names)]
+            continue
+        cells = ["not defined" if m is None else interval(m) for m in found]
+        yield [finding_text(finding).label, f"{first.n:,} ({first.positives:,})", *cells]
+
+
+def interval(metric: Metric) -> str:
+    """A value with its 95 % interval."""
+    return f"{metric.value:.3f} ({metric.low:.3f} to {metric.high:.3f})"
+
+
+def _operating_points(preset: Preset) -> str:
+    if not preset.operating_points:
+        return _paragraph("None: no split with both positives and negatives was there to fit them on.")
+    head = ["Finding", "Rule", "Threshold", "Sensitivity", "Specificity", "Fitted on", "n (positive)", "Supported"]
+    rows = [
+        [
+            finding_text(p.finding).label,
+            RULES[p.rule][0],
+            percent(p.threshold),
+            percent(p.sensitivity),
+            percent(p.specificity),
+            p.split,
+            f"{p.n:,} ({p.positives:,})",
+            "yes" if p.supported else "no",
+        ]
+        for p in preset.operating_points
+    ]
+    absent = [
+        finding_text(f).label for f in preset.findings if not any(p.finding == f for p in preset.operating_points)
+    ]
+    note = f"Not supported means: fewer than {MINIMUM_POSITIVES} positives or negatives to fit on."
+    note += f" No operating point at all: {', '.join(absent)}." if absent else ""
+    return _paragraph(note) + _table(head, rows)
+
+
+def _calibration(preset: Preset) -> str:
+    head = ["Finding", "Method", "Slope", "Intercept", "Fitted on", "n (positive)", "Stated at prevalence"]
+    rows = []
+    for finding in preset.findings:
+        c = preset.calibration[finding]
+        stated = "unknown" if c.prevalence is None else percent(c.prevalence)
+        row = [finding_text(finding).label, c.method, f"{c.slope:.3f}", f"{c.intercept:.3f}", c.split]
+        rows.append([*row, f"{c.n:,} ({c.positives:,})", stated])
+    return _table(head, rows)
+
+
+# -- HTML, everything escaped ------------------------------------------------------------------
+
+
+def _section(title: str, html: str) -> None:
+    st.html(f'<section class="cx-card"><h3>{escape(title)}</h3>{html}</section>')
+
+
+def _paragraph(text: str) -> str:
+    return f"<p>{escape(text)}</p>"
+
+
+def _list(items: Sequence[str]) -> str:
+    return f"<ul>{''.join(f'<li>{escape(item)}</li>' for item in items)}</ul>" if items else ""
+
+
+def _pairs(rows: Sequence[tuple[str, str]]) -> str:
+    cells = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in rows)
+    return f'<dl class="cx-facts">{cells}</dl>'
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    top = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in head)
+    body = "".join(
+        f'<tr><th scope="row">{escape(row[0])}</th>{"".join(f"<td>{escape(c)}</td>" for c in row[1:])}</tr>'
+        for row in rows
+    )
+    # The box scrolls sideways by itself, so that a wide table never widens the page; tabindex lets the keyboard scroll.
+    return (
+        f'<div class="cx-scroll" tabindex="0"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+    )

@@ -1,0 +1,147 @@
+"""The sidebar of the Read page: model, operating point, and what they mean for one finding."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+
+import streamlit as st
+
+from cxrkit.card import OperatingPoint, Rule
+from cxrkit.dashboard import services
+from cxrkit.dashboard.entry import plain
+from cxrkit.dashboard.findings_panel import percent
+from cxrkit.dashboard.ranking import RULES, default_threshold, rank, standing
+from cxrkit.evaluation.utility import predictive_values
+from cxrkit.findings import finding_text
+from cxrkit.preset import Preset
+from cxrkit.reading import Reading
+
+_FINDING, _CUSTOM, _PREVALENCES = "chosen_finding", "custom_thresholds", "chosen_prevalences"
+# Thresholds evenly spaced in log-odds: as fine near 0.2 % as the rare findings need.
+_THRESHOLDS = tuple(
+    [k / 1000 for k in range(1, 20)] + [k / 200 for k in range(4, 40)] + [k / 100 for k in range(20, 100)]
+)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the reader chose in the sidebar."""
+
+    preset: Preset
+    rule: Rule
+    custom: dict[str, float]
+
+
+def choose_model() -> Choice:
+    """The first part of the sidebar: preset and operating point."""
+    presets = services.presets()
+    with st.sidebar:
+        names = list(presets)
+        name = st.selectbox("Model", names, format_func=lambda n: presets[n].title, key="chosen_preset")
+        preset = presets[name]
+        st.caption(plain(f"Trained on: {preset.population.description}"))
+        rule: Rule = st.radio(
+            "Operating point",
+            list(RULES),
+            format_func=lambda r: RULES[r][0],
+            captions=[meaning for _, meaning in RULES.values()],
+            key="chosen_rule",
+            index=1,
+        )
+    custom: dict[str, float] = st.session_state.setdefault(_CUSTOM, {}).setdefault(preset.name, {})
+    return Choice(preset, rule, custom)
+
+
+def chosen_finding(choice: Choice, reading: Reading | None) -> str:
+    """The finding that the reader looks at; until one was chosen, the one furthest past its operating point."""
+    finding: str | None = st.session_state.get(_FINDING)
+    if finding in choice.preset.findings:
+        return str(finding)
+    if reading is None:
+        points = (standing(choice.preset, f, 0.0, choice.rule, choice.custom) for f in choice.preset.findings)
+        return next((p.finding for p in points if p.supported), choice.preset.findings[0])
+    ranked, others = rank(choice.preset, reading.prediction, choice.rule, choice.custom)
+    return (ranked or others)[0].finding
+
+
+def choose(finding: str) -> None:
+    """Look at another finding (also a widget's callback)."""
+    st.session_state[_FINDING] = finding
+
+
+def explain_choice(choice: Choice, finding: str) -> None:
+    """The second part of the sidebar: what the operating point means for one finding."""
+    preset, label = choice.preset, finding_text(finding).label
+    with st.sidebar:
+        st.html(f'<div class="cx-side-title">{escape(label)} at this operating point</div>')
+        if choice.rule == "custom":
+            _custom_threshold(preset, finding, choice.custom)
+        at = standing(preset, finding, 0.0, choice.rule, choice.custom)
+        if at.threshold is None:
+            st.html(
+                '<p class="cx-side">No operating point: there were no positives, or no negatives, to fit it on.</p>'
+            )
+            return
+        if at.point is None:
+            st.html(
+                '<p class="cx-side">Sensitivity and specificity of your own threshold are not known, '
+                "so no predictive values can be given.</p>"
+            )
+        else:
+            st.html(_pairs([("Threshold", percent(at.threshold)), *_rates(at.point)]))
+        if not at.supported:
+            st.html('<p class="cx-side cx-warn">Not supported: too few cases to fit on. Do not rely on it.</p>')
+        if at.point is not None:
+            _predictive_values(preset, at.point)
+
+
+def _custom_threshold(preset: Preset, finding: str, custom: dict[str, float]) -> None:
+    start = custom.get(finding, default_threshold(preset, finding))
+    custom[finding] = st.select_slider(
+        "Threshold",
+        _THRESHOLDS,
+        min(_THRESHOLDS, key=lambda t: abs(t - start)),
+        format_func=percent,
+        key=f"threshold_{preset.name}_{finding}",
+    )
+
+
+def _rates(point: OperatingPoint) -> list[tuple[str, str]]:
+    return [
+        ("Sensitivity", percent(point.sensitivity)),
+        ("Specificity", percent(point.specificity)),
+        ("Fitted on split", point.split),
+        ("n (positive)", f"{point.n:,} ({point.positives:,})"),
+    ]
+
+
+def _predictive_values(preset: Preset, point: OperatingPoint) -> None:
+    """PPV and NPV at a prevalence that the reader sets; it starts where the probabilities are stated."""
+    prevalences: dict[str, float] = st.session_state.setdefault(_PREVALENCES, {})
+    key = f"prevalence_{preset.name}_{point.finding}"
+    start = prevalences.get(key, 100 * (stated_prevalence(preset, point.finding) or 0.1))
+    prevalences[key] = st.slider(
+        "Prevalence where you work", 0.1, 70.0, min(max(round(start, 1), 0.1), 70.0), 0.1, format="%.1f %%", key=key
+    )
+    ppv, npv = predictive_values(point.sensitivity, point.specificity, prevalences[key] / 100)
+    st.html(
+        _pairs(
+            [
+                ("PPV: present, if past", "undefined" if ppv is None else percent(ppv)),
+                ("NPV: absent, if below", "undefined" if npv is None else percent(npv)),
+            ]
+        )
+    )
+
+
+def stated_prevalence(preset: Preset, finding: str) -> float | None:
+    """The prevalence at which the finding's probability is stated, where it is known."""
+    if preset.reference_prevalence is not None and finding in preset.reference_prevalence.by_finding:
+        return preset.reference_prevalence.by_finding[finding]
+    return preset.calibration[finding].prevalence
+
+
+def _pairs(rows: list[tuple[str, str]]) -> str:
+    cells = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in rows)
+    return f'<dl class="cx-pairs">{cells}</dl>'

@@ -1,0 +1,16 @@
+"""The card of a model: what it is, what it was trained on, how well it was measured, where it ends."""
+
+from cxrkit.dashboard import card_view
+from cxrkit.dashboard.entry import MODEL_INFO, begin, guarded, not_a_device
+
+begin(MODEL_INFO)
+
+
+@guarded
+def page() -> None:
+    preset = card_view.choose_card()
+    not_a_device(preset.notice)
+    card_view.card(preset)
+
+
+page()
