@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BytesIO
 
 import cv2
 import numpy as np
@@ -46,12 +47,15 @@ class DisplayCopy:
         The same as a JPEG data URI.
     height, width
         Of the radiograph itself, in pixels: the coordinates of the page's axes.
+    sha256
+        Of the radiograph: zoom and pan belong to it and end with it.
     """
 
     levels: Bytes2D
     uri: str
     height: int
     width: int
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ def display_copy(radiograph: Radiograph) -> DisplayCopy:
     done, encoded = cv2.imencode(".jpg", levels, [cv2.IMWRITE_JPEG_QUALITY, 90])
     if not done:
         raise RuntimeError("OpenCV could not encode the display copy")
-    return DisplayCopy(levels, _uri(encoded.tobytes(), "jpeg"), height, width)
+    return DisplayCopy(levels, _uri(encoded.tobytes(), "jpeg"), height, width, radiograph.sha256)
 
 
 def heat(
@@ -174,7 +178,7 @@ def viewer(
         showlegend=False,
         dragmode="pan",
         hovermode=False,
-        uirevision=f"{height}x{width}",
+        uirevision=copy.sha256,
         modebar={"orientation": "v", "bgcolor": "rgba(0,0,0,0.45)", "color": "#c3ced6", "activecolor": "#fff"},
     )
     return figure
@@ -218,8 +222,6 @@ def colour_stops(colour_map: str, count: int = 9) -> tuple[str, ...]:
 
 
 def _captioned(image: Image.Image, captions: Sequence[str]) -> bytes:
-    from io import BytesIO
-
     size = max(12, round(min(image.width, 1024) / 62))
     font = ImageFont.load_default(size)
     measure = ImageDraw.Draw(image)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from cxrkit.model.manager import XRayModelManager
 
 KEPT_RADIOGRAPHS = 3
+CHOSEN_FINDING = "chosen_finding"  # session key: the finding that the reader looks at
 _RADIOGRAPHS, _SHOWN, _FAILURE, _INTAKES = "radiographs", "shown_radiograph", "intake_failure", "intakes"
 
 
@@ -124,7 +125,7 @@ def intake_failure() -> CxrError | str | None:
 
 def clear_patient() -> None:
     """Forget radiographs, readings, pictures and files of this session (a widget's callback)."""
-    for key in (_RADIOGRAPHS, _SHOWN, _FAILURE):
+    for key in (_RADIOGRAPHS, _SHOWN, _FAILURE, CHOSEN_FINDING):
         st.session_state.pop(key, None)
     st.session_state[_INTAKES] = st.session_state.get(_INTAKES, 0) + 1
     for cache in (_reading, _display_copy):
@@ -138,6 +139,7 @@ def _keep(radiograph: Radiograph) -> None:
     while len(kept) > KEPT_RADIOGRAPHS:
         kept.pop(next(iter(kept)))
     st.session_state[_SHOWN] = radiograph.sha256
+    st.session_state.pop(CHOSEN_FINDING, None)  # a new radiograph opens at its own foremost finding
 
 
 def _forget_file(upload: UploadedFile) -> None:

@@ -17,7 +17,7 @@ from cxrkit.findings import finding_text
 from cxrkit.preset import Preset
 from cxrkit.reading import Reading
 
-_FINDING, _CUSTOM, _PREVALENCES = "chosen_finding", "custom_thresholds", "chosen_prevalences"
+_CUSTOM, _PREVALENCES = "custom_thresholds", "chosen_prevalences"
 # Thresholds evenly spaced in log-odds: as fine near 0.2 % as the rare findings need.
 _THRESHOLDS = tuple(
     [k / 1000 for k in range(1, 20)] + [k / 200 for k in range(4, 40)] + [k / 100 for k in range(20, 100)]
@@ -41,13 +41,13 @@ def choose_model() -> Choice:
         name = st.selectbox("Model", names, format_func=lambda n: presets[n].title, key="chosen_preset")
         preset = presets[name]
         st.caption(plain(f"Trained on: {preset.population.description}"))
+        st.session_state.setdefault("chosen_rule", "youden")
         rule: Rule = st.radio(
             "Operating point",
             list(RULES),
             format_func=lambda r: RULES[r][0],
             captions=[meaning for _, meaning in RULES.values()],
             key="chosen_rule",
-            index=1,
         )
     custom: dict[str, float] = st.session_state.setdefault(_CUSTOM, {}).setdefault(preset.name, {})
     return Choice(preset, rule, custom)
@@ -55,7 +55,7 @@ def choose_model() -> Choice:
 
 def chosen_finding(choice: Choice, reading: Reading | None) -> str:
     """The finding that the reader looks at; until one was chosen, the one furthest past its operating point."""
-    finding: str | None = st.session_state.get(_FINDING)
+    finding: str | None = st.session_state.get(services.CHOSEN_FINDING)
     if finding in choice.preset.findings:
         return str(finding)
     if reading is None:
@@ -67,7 +67,7 @@ def chosen_finding(choice: Choice, reading: Reading | None) -> str:
 
 def choose(finding: str) -> None:
     """Look at another finding (also a widget's callback)."""
-    st.session_state[_FINDING] = finding
+    st.session_state[services.CHOSEN_FINDING] = finding
 
 
 def explain_choice(choice: Choice, finding: str) -> None:

@@ -6,7 +6,7 @@ from html import escape
 
 import streamlit as st
 
-from cxrkit.card import Rule
+from cxrkit.card import MINIMUM_POSITIVES, Rule
 from cxrkit.dashboard import charts, services
 from cxrkit.dashboard.entry import guarded, plain, show_error, show_incident
 from cxrkit.dashboard.findings_panel import axis_html, percent, row_html
@@ -100,6 +100,8 @@ def quality_line(radiograph: Radiograph, reading: Reading, preset: Preset) -> st
 def _picture(radiograph: Radiograph, reading: Reading, choice: Choice, finding: str) -> None:
     """The viewer and its controls: a fragment, so that a slider redraws the map and nothing else."""
     findings = list(choice.preset.findings)
+    st.session_state.setdefault("map_opacity", round(100 * charts.Look.opacity))
+    st.session_state.setdefault("map_contour", charts.Look.contour)
     with st.container(key="controls", horizontal=True, vertical_alignment="center"):
         # The key names the finding: choosing a row of the panel must move this field too.
         wanted = st.selectbox(
@@ -112,9 +114,9 @@ def _picture(radiograph: Radiograph, reading: Reading, choice: Choice, finding: 
         )
         colours = st.selectbox("Colours", list(charts.COLOUR_MAPS), key="map_colours", label_visibility="collapsed")
         opacity = st.slider(
-            "Opacity", 0, 100, 45, 5, format="opacity %d %%", key="map_opacity", label_visibility="collapsed"
+            "Opacity", 0, 100, step=5, format="opacity %d %%", key="map_opacity", label_visibility="collapsed"
         )
-        contour = st.toggle("Half-peak contour", True, key="map_contour")
+        contour = st.toggle("Half-peak contour", key="map_contour")
     if wanted != finding:
         choose(wanted)
         st.rerun()
@@ -200,35 +202,33 @@ def export_captions(reading: Reading, explanation: Explanation, threshold: float
 def _findings(reading: Reading, choice: Choice, finding: str) -> None:
     ranked, others = rank(choice.preset, reading.prediction, choice.rule, choice.custom)
     past = sum(s.positive for s in ranked)
-    title = RULES[choice.rule][0]
-    if ranked:
-        st.html(
-            f'<div class="cx-panel-title"><b>Findings</b><span>{past} of {len(ranked)} past the {escape(title)} '
-            f"point, furthest first</span></div>{axis_html()}"
-        )
+    lead = f"{past} of {len(ranked)} past the {RULES[choice.rule][0]} point, furthest first" if ranked else ""
+    st.html(
+        f'<div class="cx-panel-title"><b>Findings</b><span>{escape(lead)}</span></div>'
+        f'<p class="cx-stated">{escape(stated_at(choice.preset))}</p>{axis_html()}'
+    )
     for at in ranked:
         _row(at.finding, row_html(at, at.finding == finding))
     if others:
         st.html(
-            '<div class="cx-panel-title"><b>Not supported</b><span>fewer than 30 positives to fit on: '
+            f'<div class="cx-panel-title"><b>Not supported</b><span>fewer than {MINIMUM_POSITIVES} cases to fit on: '
             "not ranked, do not rely on them</span></div>"
         )
     for at in others:
         _row(at.finding, row_html(at, at.finding == finding))
-    st.html(f'<p class="cx-caption">{escape(stated_at(choice.preset))}</p>')
 
 
 def stated_at(preset: Preset) -> str:
     """At what prevalence the probabilities are stated."""
-    scale = "Bars and ticks (thresholds) stand on a square-root scale."
+    scale = "Bar: probability; tick: threshold; square-root scale."
     if preset.reference_prevalence is not None:
-        return f"Probabilities are stated at the prevalence of {preset.reference_prevalence.source}. {scale}"
+        return f"Stated at the prevalence of {preset.reference_prevalence.source}. {scale}"
     known = {c.prevalence for c in preset.calibration.values()}
     if known == {None}:
-        return f"Probabilities are not calibrated to any known prevalence. {scale}"
+        return f"Not calibrated to any known prevalence. {scale}"
     splits = ", ".join(sorted({c.split for c in preset.calibration.values()}))
     at = f" ({percent(known.pop() or 0)})" if len(known) == 1 else ""
-    return f"Probabilities are stated at the prevalence of the set they were calibrated on: {splits}{at}. {scale}"
+    return f"Stated at the prevalence of the set they were calibrated on: {splits}{at}. {scale}"
 
 
 def _row(finding: str, html: str) -> None:

@@ -1,0 +1,225 @@
+"""One reading from upload to download in a real browser, against a server of its own on loopback."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from cxrkit.imaging.phantom import phantom_dicom
+from cxrkit.reading import DISCLAIMER
+from tests.conftest import REPOSITORY
+from tests.factory import FOURTEEN, make_preset
+
+CHROMIUM = next((p for p in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if p), None)
+if CHROMIUM is None:
+    if os.environ.get("CI") == "true":
+        raise RuntimeError("CI must drive a real browser, and there is no chromium on this machine")
+    pytest.skip("there is no chromium to drive", allow_module_level=True)
+sync_api = pytest.importorskip("playwright.sync_api") if os.environ.get("CI") != "true" else None
+if sync_api is None:
+    from playwright import sync_api  # type: ignore[no-redef]
+
+pytestmark = pytest.mark.timeout(90)
+SECONDS = 1000
+VISIBLE_WITHIN = 1.5  # seconds from choosing the file to the findings
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a fresh server that reads with a small 14-finding preset."""
+    folder = tmp_path_factory.mktemp("browser-weights")
+    make_preset(folder, "fourteen", tuple(FOURTEEN))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port)]
+    process = subprocess.Popen(
+        [*command, "--server.address", "127.0.0.1"],
+        cwd=REPOSITORY,
+        env=os.environ | {"CXRKIT_WEIGHTS": str(folder)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(150):
+            try:
+                with urllib.request.urlopen(f"{address}/_stcore/health", timeout=1) as answer:
+                    if answer.status == 200:
+                        break
+            except OSError:
+                time.sleep(0.2)
+        else:
+            pytest.fail("the server did not come up")
+        yield address
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[sync_api.Browser]:
+    with sync_api.sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield running
+        running.close()
+
+
+@pytest.fixture(scope="module")
+def scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A DICOM file without extension, named after a patient."""
+    path = tmp_path_factory.mktemp("scan") / "Doe_Jane_4711"
+    path.write_bytes(phantom_dicom(size=1024, attributes={"PatientName": "Doe^Jane", "PatientID": "4711"}))
+    return path
+
+
+def open_page(browser: sync_api.Browser, address: str, width: int, height: int) -> sync_api.Page:
+    page = browser.new_page(viewport={"width": width, "height": height})
+    page.set_default_timeout(40 * SECONDS)
+    page.foreign = []  # type: ignore[attr-defined]
+    page.on("request", lambda r: page.foreign.append(r.url) if address not in r.url else None)  # type: ignore[attr-defined]
+    page.goto(address)
+    return page
+
+
+def wait_until_warm(page: sync_api.Page) -> None:
+    page.locator(".cx-welcome").wait_for()
+    page.get_by_text("Loading and verifying the model").wait_for(state="hidden")
+    page.wait_for_function("document.querySelector('[data-test-script-state]')?.dataset.testScriptState !== 'running'")
+
+
+def widths(page: sync_api.Page) -> list[int]:
+    return page.evaluate(
+        "[document.documentElement.scrollWidth, innerWidth, "
+        "document.querySelector('.stMain').scrollWidth, document.querySelector('.stMain').clientWidth]"
+    )
+
+
+def test_deep_link_on_a_fresh_server_goes_through_the_router(server: str, browser: sync_api.Browser) -> None:
+    """First in this file: the server has had no request yet, which is when Streamlit would skip the router."""
+    page = open_page(browser, f"{server}/model_info?from=link", 1440, 900)
+    page.locator("h2", has_text="Test preset fourteen").wait_for()
+    assert page.url == f"{server}/model_info?from=link"
+    assert page.locator('[data-testid="stTopNavLink"]').count() == 2
+    page.close()
+
+
+def test_upload_read_choose_and_download(server: str, browser: sync_api.Browser, scan: Path) -> None:
+    page = open_page(browser, server, 1440, 900)
+    wait_until_warm(page)
+    page.locator("input[type=file]").set_input_files(scan)
+    page.locator(".cx-row").nth(13).wait_for()
+    page.locator(".st-key-viewport image").first.wait_for()
+    shown = page.locator("body").inner_text()
+    assert "Doe" not in shown
+    assert "4711" not in shown
+
+    threshold = page.locator(".cx-pairs dd").first
+    assert threshold.inner_text() == "50.0 %"
+    page.get_by_text("Screening", exact=True).click()
+    sync_api.expect(threshold).to_have_text("30.0 %")
+
+    page.get_by_role("button", name="Show Mass on the radiograph").click()
+    sync_api.expect(page.locator(".cx-row.is-shown .cx-name")).to_have_text("Mass")
+    sync_api.expect(page.locator(".cx-side-title")).to_have_text("Mass at this operating point")
+    sync_api.expect(page.locator(".st-key-viewport image")).to_have_count(2)
+
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="JSON").click()
+    name = waiting.value.suggested_filename
+    reading = json.loads(waiting.value.path().read_text())
+    assert name == f"fourteen-{reading['radiograph_sha256'][:8]}.json"
+    assert list(reading["findings"]) == FOURTEEN
+    assert reading["disclaimer"] == DISCLAIMER
+    assert not re.search("Doe|4711", json.dumps(reading))
+
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="PNG").click()
+    assert waiting.value.suggested_filename == f"fourteen-{reading['radiograph_sha256'][:8]}-mass.png"
+    data = waiting.value.path().read_bytes()
+    picture = Image.open(io.BytesIO(data))
+    assert picture.width == 1024
+    assert picture.height > 1024  # the radiograph, and below it the strip that says what it is
+    red, _, blue = picture.crop((0, 0, 1024, 1024)).convert("RGB").split()
+    assert red.tobytes() != blue.tobytes()  # the map's colours lie on the grey radiograph
+
+    before = page.locator(".st-key-viewport image").first.bounding_box()
+    page.locator(".st-key-viewport [data-title='Zoom in']").click()
+    page.wait_for_timeout(600)
+    after = page.locator(".st-key-viewport image").first.bounding_box()
+    assert before
+    assert after
+    assert after["width"] > 1.2 * before["width"]
+
+    page.get_by_text("Half-peak contour").click()  # redraws the map: the zoom stays
+    page.wait_for_timeout(800)
+    redrawn = page.locator(".st-key-viewport image").first.bounding_box()
+    assert redrawn
+    assert abs(redrawn["width"] - after["width"]) < 2
+
+    assert page.foreign == []  # type: ignore[attr-defined]  # nothing leaves this machine
+    page.get_by_role("button", name="Clear patient").click()
+    page.locator(".cx-welcome").wait_for()
+    assert page.locator(".cx-row").count() == 0
+    page.close()
+
+
+def test_first_reading_is_visible_soon(server: str, browser: sync_api.Browser, tmp_path: Path) -> None:
+    """On a warm app; the best of three, because the test machine may have other work."""
+    took = []
+    for seed in range(3):
+        path = tmp_path / f"scan{seed}.dcm"
+        path.write_bytes(phantom_dicom(seed=seed + 1, size=1024))
+        page = open_page(browser, server, 1440, 900)
+        wait_until_warm(page)
+        start = time.monotonic()
+        page.locator("input[type=file]").set_input_files(path)
+        page.locator(".cx-row").nth(13).wait_for()
+        took.append(time.monotonic() - start)
+        page.close()
+    print("first reading visible after", ", ".join(f"{seconds:.2f} s" for seconds in took))
+    assert min(took) < VISIBLE_WITHIN
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_nothing_overflows(server: str, browser: sync_api.Browser, width: int) -> None:
+    page = open_page(browser, server, width, 844)
+    wait_until_warm(page)
+    page.get_by_role("button", name="Synthetic phantom").click()
+    page.locator(".cx-row").nth(13).wait_for()
+    page.locator(".st-key-viewport image").first.wait_for()
+    document, window, main, inner = widths(page)
+    assert document <= window
+    assert main <= inner
+    page.goto(f"{server}/model_info")
+    page.locator("h2").first.wait_for()
+    document, window, main, inner = widths(page)
+    assert document <= window
+    assert main <= inner
+    page.close()
+
+
+def test_unreadable_file_leaves_the_page_usable(server: str, browser: sync_api.Browser, tmp_path: Path) -> None:
+    page = open_page(browser, server, 1440, 900)
+    wait_until_warm(page)
+    bad = tmp_path / "scan.dcm"
+    bad.write_bytes(b"GIF89a not a radiograph")
+    page.locator("input[type=file]").set_input_files(bad)
+    page.get_by_text("The file is a GIF image, not a radiograph.").wait_for()
+    page.get_by_role("button", name="Synthetic phantom").click()
+    page.locator(".cx-row").nth(13).wait_for()
+    assert page.get_by_text("The file is a GIF image").count() == 0
+    page.close()
