@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from cxrkit.errors import TooLarge, UnsuitableImage
+from cxrkit.errors import TooLarge, UnsuitableImage, UnsupportedFormat
 
 MAX_BYTES = 200 * 2**20
 """Largest accepted file, and largest accepted content of a deflated DICOM file, in bytes."""
@@ -83,6 +83,14 @@ def check_contrast(pixels: npt.NDArray[np.float32]) -> None:
             "The image is blank: all of its pixels have the same brightness.",
             "Check the exposure and the export, and use the original image.",
         )
+
+
+def decoder_absent(package: str) -> UnsupportedFormat:
+    """The error for a file that is sound, but whose decoder cannot be imported; `package` is what pip installs."""
+    return UnsupportedFormat(
+        "The decoder for this encoding is not installed.",
+        f"Install it (pip install {package}), or export the radiograph uncompressed.",
+    )
 
 
 def luminance(colour: npt.NDArray[Any], full_scale: float) -> tuple[npt.NDArray[np.float32], bool]:

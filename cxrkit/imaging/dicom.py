@@ -17,7 +17,6 @@ import zlib
 from collections.abc import Mapping
 from typing import Any, Literal, NoReturn
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 from pydicom import uid
@@ -31,8 +30,16 @@ from pydicom.pixels.utils import pixel_array
 from cxrkit.errors import CorruptFile, CxrError, TooLarge, UnsuitableImage, UnsupportedFormat
 from cxrkit.imaging import dicom_facts
 from cxrkit.imaging.codestream import declared_size, repaired_size, swings
-from cxrkit.imaging.decode import MAX_BYTES, MAX_PIXELS, Decoded, check_contrast, check_dimensions, luminance
-from cxrkit.imaging.dicom_display import display
+from cxrkit.imaging.decode import (
+    MAX_BYTES,
+    MAX_PIXELS,
+    Decoded,
+    check_contrast,
+    check_dimensions,
+    decoder_absent,
+    luminance,
+)
+from cxrkit.imaging.dicom_display import display, square
 from cxrkit.imaging.quiet import silence
 
 MAX_FRAMES = 10_000
@@ -63,6 +70,7 @@ DECODERS = {
     uid.HTJ2KLosslessRPCL: "pylibjpeg",
     uid.HTJ2K: "pylibjpeg",
 }
+PACKAGES = {"pylibjpeg": "pylibjpeg pylibjpeg-openjpeg pylibjpeg-rle"}  # where named otherwise than the plug-in
 for _syntax in (uid.JPEGExtended12Bit, uid.JPEGLossless, uid.JPEGLosslessSV1):
     if ISOLATED not in get_decoder(_syntax).available_plugins:
         get_decoder(_syntax).add_plugin(ISOLATED, ("cxrkit.imaging.isolated", "decode_frame"))
@@ -144,7 +152,7 @@ def _decode(ds: Dataset) -> Decoded:
         if coloured:
             notes.append("Converted from colour to grey.")
     check_contrast(pixels)
-    pixels, spacing = _square(pixels, dicom_facts.spacing(ds), notes)
+    pixels, spacing = square(pixels, dicom_facts.spacing(ds), notes)
     return Decoded(
         pixels=pixels,
         source_format="DICOM",
@@ -155,20 +163,6 @@ def _decode(ds: Dataset) -> Decoded:
         age_band=dicom_facts.band(ds),
         sex=dicom_facts.sex(ds),
     )
-
-
-def _square(
-    pixels: npt.NDArray[np.float32], spacing: tuple[float, float] | None, notes: list[str]
-) -> tuple[npt.NDArray[np.float32], tuple[float, float] | None]:
-    """Enlarge the coarser axis when rows and columns are spaced differently, so that proportions are true."""
-    if spacing is None or abs(spacing[0] / spacing[1] - 1) < 0.01:
-        return pixels, spacing
-    fine = min(spacing)
-    rows, columns = (round(count * step / fine) for count, step in zip(pixels.shape, spacing, strict=True))
-    check_dimensions(rows, columns)
-    notes.append("Resampled, because its pixels are not square.")
-    resampled = cv2.resize(pixels, (columns, rows), interpolation=cv2.INTER_LINEAR)
-    return np.clip(resampled, 0, 1, dtype=np.float32), (fine, fine)
 
 
 def _check_description(ds: Dataset, photometric: str, samples: int, frames: int) -> None:
@@ -205,6 +199,8 @@ def _first_frame(ds: Dataset, samples: int, frames: int, notes: list[str]) -> np
     syntax = _transfer_syntax(ds)
     if not syntax.is_encapsulated:
         return np.asarray(pixel_array(ds, index=0))
+    if DECODERS[syntax] not in get_decoder(syntax).available_plugins:
+        raise decoder_absent(PACKAGES.get(DECODERS[syntax], DECODERS[syntax]))
     if syntax == uid.RLELossless:  # its output is bounded by Rows and Columns
         return np.asarray(pixel_array(ds, index=0, decoding_plugin=DECODERS[syntax]))
     frame = get_frame(ds.PixelData, 0, number_of_frames=frames)
@@ -215,7 +211,13 @@ def _first_frame(ds: Dataset, samples: int, frames: int, notes: list[str]) -> np
         ds.PixelData, ds.NumberOfFrames = encapsulate([frame]), 1
         notes.append("The damaged size of the compressed image was replaced by the one in the file's header.")
     plugin = ISOLATED if syntax == uid.JPEGExtended12Bit and int(ds.BitsStored) > 8 else DECODERS[syntax]
-    stored = np.asarray(pixel_array(ds, index=0, decoding_plugin=plugin))
+    refusals: list[CxrError] = []
+    try:
+        stored = np.asarray(pixel_array(ds, index=0, decoding_plugin=plugin, refusals=refusals))
+    except RuntimeError:
+        if refusals:
+            raise refusals[0] from None
+        raise
     if plugin == ISOLATED and swings(stored, int(ds.BitsStored)):
         raise CorruptFile("The compressed image is damaged: its brightness wraps around everywhere.", AGAIN)
     return stored

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 from cxrkit.errors import CorruptFile
 from cxrkit.imaging import greyscale
+from cxrkit.imaging.decode import check_dimensions
 from cxrkit.imaging.dicom_facts import fact, number
 
 
@@ -40,6 +42,20 @@ def display(ds: Any, stored: npt.NDArray[Any], photometric: str, notes: list[str
         pixels = np.where(padding, np.float32(0), pixels)
         notes.append("Padding around the picture is shown black.")
     return pixels
+
+
+def square(
+    pixels: npt.NDArray[np.float32], spacing: tuple[float, float] | None, notes: list[str]
+) -> tuple[npt.NDArray[np.float32], tuple[float, float] | None]:
+    """Enlarge the coarser axis when rows and columns are spaced differently, so that proportions are true."""
+    if spacing is None or abs(spacing[0] / spacing[1] - 1) < 0.01:
+        return pixels, spacing
+    fine = min(spacing)
+    rows, columns = (round(count * step / fine) for count, step in zip(pixels.shape, spacing, strict=True))
+    check_dimensions(rows, columns)
+    notes.append("Resampled, because its pixels are not square.")
+    resampled = cv2.resize(pixels, (columns, rows), interpolation=cv2.INTER_LINEAR)
+    return np.clip(resampled, 0, 1, dtype=np.float32), (fine, fine)
 
 
 def _values_of_interest(ds: Any, values: npt.NDArray[Any], notes: list[str]) -> npt.NDArray[np.float32] | None:

@@ -4,18 +4,34 @@ Run as a script: rows, columns, samples, bits allocated, bits stored, signed, pl
 interpretation and transfer syntax are its arguments. It imports nothing of cxrkit, to start fast.
 """
 
-import resource
+import contextlib
 import sys
 
-import gdcm
-
+NOT_INSTALLED = 3  # exit status, known to the parent under the same name
 MEMORY = 2 * 10**9
+
+try:
+    import gdcm
+except ImportError:
+    sys.exit(NOT_INSTALLED)
+
+
+def limit() -> None:
+    """Bound the address space and leave no core file, where the system has such limits."""
+    try:
+        import resource
+    except ImportError:  # Windows; the parent's limit of time remains
+        return
+    for kind, most in ((resource.RLIMIT_AS, MEMORY), (resource.RLIMIT_CORE, 0)):
+        hard = resource.getrlimit(kind)[1]
+        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        with contextlib.suppress(ValueError, OSError):  # macOS refuses to limit the address space
+            resource.setrlimit(kind, (most, most))
 
 
 def main() -> int:
     """Decode; 0 when GDCM reports success."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    limit()
     rows, columns, samples, allocated, stored, signed, planar = map(int, sys.argv[1:8])
     fragment, fragments = gdcm.Fragment(), gdcm.SequenceOfFragments.New()
     fragment.SetByteStringValue(sys.stdin.buffer.read())

@@ -16,8 +16,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from cxrkit.imaging.decode import decoder_absent
+
 CHILD = Path(__file__).with_name("gdcm_child.py")
 SECONDS = 20
+NOT_INSTALLED = 3  # exit status of the child that could not import GDCM
 JPEG_EXTENDED = "1.2.840.10008.1.2.4.51"
 JPEG_LOSSLESS = ("1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70")
 
@@ -40,7 +43,9 @@ def decode_frame(frame: bytes, runner: Any) -> bytes:
     frame
         The codestream, whose own size is known to be that of the DICOM header.
     runner
-        pydicom's ``DecodeRunner``: rows, columns, bits and the transfer syntax.
+        pydicom's ``DecodeRunner``: rows, columns, bits and the transfer syntax. Its option
+        ``refusals`` is a list to which an `UnsupportedFormat` is appended before it is raised,
+        because pydicom replaces whatever a plug-in raises by an error of its own.
 
     Returns
     -------
@@ -50,6 +55,8 @@ def decode_frame(frame: bytes, runner: Any) -> bytes:
     ------
     ValueError
         The codestream is damaged.
+    UnsupportedFormat
+        GDCM is not installed.
     """
     syntax = str(runner.transfer_syntax)
     # the codestream of JPEG Extended has 12 bits, whatever part of them the file uses
@@ -58,11 +65,16 @@ def decode_frame(frame: bytes, runner: Any) -> bytes:
     planar = runner.planar_configuration if runner.samples_per_pixel > 1 else 0
     words = [*map(str, (*numbers, runner.pixel_representation, planar)), str(runner.photometric_interpretation), syntax]
     try:
+        # -P keeps this folder off the child's path; -I would also hide what was installed for the user alone
         done = subprocess.run(
-            [sys.executable, "-I", str(CHILD), *words], input=frame, capture_output=True, timeout=SECONDS, check=False
+            [sys.executable, "-P", str(CHILD), *words], input=frame, capture_output=True, timeout=SECONDS, check=False
         )
     except subprocess.TimeoutExpired:
         raise ValueError("the decoder did not finish") from None
+    if done.returncode == NOT_INSTALLED:
+        refusal = decoder_absent("python-gdcm")
+        runner.get_option("refusals", []).append(refusal)
+        raise refusal
     expected = runner.rows * runner.columns * runner.samples_per_pixel * runner.bits_allocated // 8
     if done.returncode or len(done.stdout) != expected or any(words in done.stderr for words in ADMISSIONS):
         raise ValueError("the codestream is damaged")
