@@ -13,8 +13,15 @@ MINIMUM_POSITIVES = 30
 
 Rule = Literal["youden", "screening", "rule-in", "custom"]
 Share = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=0, strict=True)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+"""Of presets, findings and files within a preset's folder: no separators, no leading dot."""
 STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+def _check_positives(positives: int, n: int) -> None:
+    if positives > n:
+        raise ValueError(f"{positives} positives among {n}")
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -36,13 +43,16 @@ class Calibration:
         The prevalence at which the probability is stated, or None when it was never fitted.
     """
 
-    slope: float
+    slope: Annotated[float, Field(gt=0)]
     intercept: float
     method: Literal["platt", "shared-slope", "identity"]
     split: str
-    n: int
-    positives: int
-    prevalence: float | None = None
+    n: Count
+    positives: Count
+    prevalence: Share | None = None
+
+    def __post_init__(self) -> None:
+        _check_positives(self.positives, self.n)
 
     def probability(self, logit: float) -> float:
         """Calibrated probability of a raw logit, in (0, 1)."""
@@ -63,9 +73,12 @@ class OperatingPoint:
     sensitivity: Share
     specificity: Share
     split: str
-    n: int
-    positives: int
+    n: Count
+    positives: Count
     weights_sha256: str
+
+    def __post_init__(self) -> None:
+        _check_positives(self.positives, self.n)
 
     @property
     def supported(self) -> bool:
@@ -82,8 +95,8 @@ class Metric:
     value: float
     low: float
     high: float
-    n: int
-    positives: int
+    n: Count
+    positives: Count
     split: str
     weights_sha256: str
 
@@ -95,6 +108,9 @@ class LabelCount:
     finding: str
     positives: Count
     total: Count
+
+    def __post_init__(self) -> None:
+        _check_positives(self.positives, self.total)
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -109,7 +125,7 @@ class Population:
         """Sentences that say how a radiograph lies outside the population; unknown facts are silent."""
         found = []
         if age_band is not None and age_band not in self.age_bands:
-            found.append(f"The patient's age band ({age_band} years) was not in the training population.")
+            found.append(f"The patient's age band ({age_band}) was not in the training population.")
         if view is not None and view not in self.views:
             found.append(f"The {view} view was not in the training population.")
         return tuple(found)
@@ -120,7 +136,7 @@ class ReferencePrevalence:
     """The prevalence per finding to which calibrated probabilities are shifted, and its source."""
 
     source: str
-    by_finding: dict[str, float]
+    by_finding: dict[str, Annotated[float, Field(gt=0, lt=1)]]
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -12,9 +12,9 @@ import hashlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from cxrkit.card import (
@@ -22,6 +22,7 @@ from cxrkit.card import (
     Calibration,
     LabelCount,
     Metric,
+    Name,
     OperatingPoint,
     Population,
     ReferencePrevalence,
@@ -77,17 +78,17 @@ class Preset:
         Shown with every reading, such as "demonstration weights: ..."; empty for none.
     """
 
-    name: str
+    name: Name
     title: str
     version: str
     backbone: str
     feature_layer: str
     head: str
-    findings: tuple[str, ...]
-    input_size: int
+    findings: tuple[Name, ...]
+    input_size: Annotated[int, Field(ge=32, le=4096, strict=True)]
     geometry: Geometry
     intensity: Intensity
-    weights_file: str
+    weights_file: Name
     weights_sha256: str
     calibration: dict[str, Calibration]
     label_counts: tuple[LabelCount, ...]
@@ -117,6 +118,11 @@ class Preset:
         if set(self.calibration) != set(self.findings):
             odd = sorted(set(self.calibration) ^ set(self.findings))
             refuse(f"calibration and findings differ in {', '.join(odd)}")
+        if self.reference_prevalence is not None and set(self.reference_prevalence.by_finding) != set(self.findings):
+            refuse("its reference prevalence is for other findings")
+        rules = [(point.finding, point.rule) for point in self.operating_points]
+        if len(set(rules)) != len(rules):
+            refuse("an operating point stands twice")
         for point in self.operating_points:
             if point.finding not in self.findings:
                 refuse(f"an operating point is for {point.finding}, which it does not predict")
@@ -146,7 +152,7 @@ class Preset:
         path = Path(folder) / CARD
         try:
             raw = path.read_bytes()
-        except OSError:
+        except (OSError, ValueError):  # ValueError: a name that no file can have
             raise PresetNotFound(
                 f"There is no preset named {Path(folder).name!r}.",
                 "Choose one of the presets in the weights folder, or train one with scripts/train.py.",
@@ -228,9 +234,24 @@ def file_sha256(path: str | os.PathLike[str]) -> str:
 
 
 def list_presets(folder: str | os.PathLike[str] = WEIGHTS) -> tuple[Preset, ...]:
-    """All presets in `folder`, by name. A malformed card raises, it is not skipped."""
-    cards = sorted(Path(folder).glob(f"*/{CARD}"))
-    return tuple(Preset.load(card.parent) for card in cards)
+    """All presets in `folder`, by name. A malformed card raises, it is not skipped.
+
+    Raises
+    ------
+    PresetInvalid
+        Also when a card's name is not that of its folder, as in a copied folder: two presets of one
+        name could then be confused.
+    """
+    presets = []
+    for card in sorted(Path(folder).glob(f"*/{CARD}")):
+        preset = Preset.load(card.parent)
+        if preset.name != card.parent.name:
+            raise PresetInvalid(
+                f"The folder {card.parent.name!r} holds the card of a preset named {preset.name!r}.",
+                "Give the folder and the name in preset.json the same name.",
+            )
+        presets.append(preset)
+    return tuple(presets)
 
 
 def find_preset(preset: str | os.PathLike[str] | Preset, folder: str | os.PathLike[str] = WEIGHTS) -> Preset:
@@ -238,4 +259,8 @@ def find_preset(preset: str | os.PathLike[str] | Preset, folder: str | os.PathLi
     if isinstance(preset, Preset):
         return preset
     named = Path(folder) / preset
-    return Preset.load(named if (named / CARD).is_file() or not Path(preset).is_dir() else preset)
+    try:
+        by_path = not (named / CARD).is_file() and Path(preset).is_dir()
+    except ValueError:  # a name that no file can have
+        by_path = False
+    return Preset.load(preset if by_path else named)

@@ -26,7 +26,11 @@ class _OfManifest(argparse.Action):
         elif not sources:
             parser.error(f"{option_string} must follow the --manifest that it belongs to")
         elif isinstance(values, tuple) and self.dest in ("label_map", "only"):
-            sources[-1].setdefault(self.dest, {}).update([values])
+            if values[0] in (pairs := sources[-1].setdefault(self.dest, {})):
+                parser.error(f"{option_string} names the column {values[0]} twice for one --manifest")
+            pairs.update([values])
+        elif self.dest in sources[-1]:
+            parser.error(f"{option_string} is given twice for one --manifest")
         else:
             sources[-1][self.dest] = values
 
@@ -38,11 +42,28 @@ def _pair(text: str) -> tuple[str, str]:
     return key, value
 
 
+def _number(low: float, high: float):
+    def parse(text: str) -> float:
+        value = float(text)
+        if not low < value < high:
+            raise argparse.ArgumentTypeError(f"must lie between {low:g} and {high:g}")
+        return value
+
+    return parse
+
+
 def _record(arguments: list[str]) -> str:
-    """The command line for the card, with the data folder by its variable's name."""
-    line = shlex.join(["python", "scripts/train.py", *arguments])
-    folder = os.environ.get("CXRKIT_DATA")
-    return line.replace(folder.rstrip("/"), "$CXRKIT_DATA") if folder else line
+    """The command line for the card: data by its variable's name, other places by their last part."""
+    home = os.environ.get("CXRKIT_DATA")
+
+    def public(word: str) -> str:
+        path = Path(word)
+        if home and path.is_absolute() and path.is_relative_to(home):
+            return "$CXRKIT_DATA/" + path.relative_to(home).as_posix()
+        return path.name if path.is_absolute() or ".." in path.parts else word
+
+    words = [word if word.startswith("$CXRKIT_DATA/") else shlex.quote(word) for word in map(public, arguments)]
+    return " ".join(["python", "scripts/train.py", *words])
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -71,7 +92,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     of.add_argument(
         "--hold-out",
-        type=float,
+        type=_number(0, 1),
         action=_OfManifest,
         metavar="SHARE",
         help="cut a validation part out of its training rows",
@@ -85,7 +106,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     of.add_argument(
         "--repeat",
-        type=float,
+        type=_number(0, 1000),
         action=_OfManifest,
         metavar="TIMES",
         help="how often an epoch shows each image (default 1)",
@@ -99,12 +120,13 @@ def main(arguments: list[str] | None = None) -> int:
         metavar="FILE",
         help="backbone weights: a .h5/.hdf5/.weights.h5 file, 'download' or 'none' (default)",
     )
-    parser.add_argument("--start", type=Path, metavar="PRESET", help="preset folder whose weights are the start")
+    parser.add_argument("--start", type=Path, metavar="PRESET", help="preset whose weights are the start")
     options = parser.parse_args(arguments)
 
-    from cxrkit.preset import Preset
+    from cxrkit.preset import find_preset
     from cxrkit.training.recipe import Recipe
-    from cxrkit.training.session import Source, run_training
+    from cxrkit.training.session import run_training
+    from cxrkit.training.sources import Source
 
     began = time.monotonic()
     try:
@@ -118,7 +140,7 @@ def main(arguments: list[str] | None = None) -> int:
             progress=lambda line: print(f"[{time.monotonic() - began:6.0f} s] {line}", flush=True),
             allow_missing=options.allow_missing,
             imagenet=None if options.imagenet == "none" else options.imagenet,
-            start=None if options.start is None else Preset.load(options.start),
+            start=None if options.start is None else find_preset(options.start),
         )
     except CxrError as error:
         print(f"{error.message}\n{error.remedy}", file=sys.stderr)

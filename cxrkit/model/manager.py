@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from typing import get_args
 
 import keras
 import numpy as np
@@ -16,7 +17,7 @@ from cxrkit.model.checkpoints import load_fine_tuned, load_imagenet
 from cxrkit.model.gradcam import LinearHead, alpha_from_jacobian, grad_cam
 from cxrkit.model.losses import Loss, weighted_bce
 from cxrkit.model.network import build_network, split_network
-from cxrkit.model.runtimes import HeadRuntime, RuntimeName, TensorFlowRuntime
+from cxrkit.model.runtimes import HeadRuntime, RuntimeName, open_runtime
 from cxrkit.preset import WEIGHTS, Preset, find_preset
 from cxrkit.radiograph import Radiograph
 from cxrkit.reading import Explanation, FindingScore, Prediction, Reading
@@ -37,7 +38,7 @@ class XRayModelManager:
     preset
         Name in `folder`, path of a preset folder, or a `Preset`.
     runtime
-        ``"tensorflow"``, or ``"auto"`` for the best one that is installed.
+        ``"tensorflow"``, ``"keras"`` (any backend), or ``"auto"`` for the faster one that can run.
     folder
         Where presets are sought by name.
     imagenet
@@ -57,8 +58,9 @@ class XRayModelManager:
         folder: str | os.PathLike[str] = WEIGHTS,
         imagenet: str | os.PathLike[str] | None = None,
     ) -> None:
-        if runtime not in ("auto", "tensorflow"):
-            raise PresetInvalid(f"There is no runtime named {runtime!r}.", "Choose 'auto' or 'tensorflow'.")
+        if runtime not in get_args(RuntimeName):
+            known = ", ".join(get_args(RuntimeName))
+            raise PresetInvalid(f"There is no runtime named {runtime!r}.", f"Choose one of {known}.")
         self.preset = find_preset(preset, folder)
         self.model: keras.Model = build_network(
             self.preset.backbone,
@@ -70,7 +72,7 @@ class XRayModelManager:
             load_imagenet(self.model, self.preset.backbone, None if imagenet == "download" else imagenet)
         load_fine_tuned(self.model, self.preset)
         trunk, head = split_network(self.model, self.preset.feature_layer)
-        self.runtime = TensorFlowRuntime(trunk)
+        self.runtime = open_runtime(runtime, trunk)
         self._linear = LinearHead.of(head)
         self._head = None if self._linear is not None else HeadRuntime(head)
 

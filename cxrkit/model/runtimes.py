@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
-RuntimeName = Literal["auto", "tensorflow"]
+RuntimeName = Literal["auto", "tensorflow", "keras"]
 
 
 class Runtime(Protocol):
@@ -48,8 +48,30 @@ class TensorFlowRuntime:
             return np.asarray(self._traced(self._constant(tensor)), dtype=np.float32)
 
 
+class KerasRuntime:
+    """A trunk called through Keras, for the backends torch and jax."""
+
+    name = "keras"
+
+    def __init__(self, trunk: keras.Model) -> None:
+        self._lock = threading.Lock()
+        self._trunk = trunk
+
+    def features(self, tensor: Floats) -> Floats:
+        """(n, S, S, 3) float32 -> (n, H, W, K) float32 feature maps."""
+        with self._lock:
+            return np.asarray(keras.ops.convert_to_numpy(self._trunk(tensor, training=False)), dtype=np.float32)
+
+
+def open_runtime(name: RuntimeName, trunk: keras.Model) -> Runtime:
+    """The named runtime of a trunk; ``"auto"`` is TensorFlow where Keras runs on it, else Keras itself."""
+    if name == "auto":
+        name = "tensorflow" if keras.backend.backend() == "tensorflow" else "keras"
+    return TensorFlowRuntime(trunk) if name == "tensorflow" else KerasRuntime(trunk)
+
+
 class HeadRuntime:
-    """Logits and Jacobian of a head that has no closed form."""
+    """Logits and Jacobian of a head that has no closed form, on TensorFlow."""
 
     def __init__(self, head: keras.Model) -> None:
         import tensorflow as tf

@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from cxrkit.card import STRICT, Population, ReferencePrevalence
+from cxrkit.card import STRICT, Name, Population, ReferencePrevalence, Share
 from cxrkit.errors import TrainingError
+from cxrkit.model.backbones import BACKBONES
+from cxrkit.model.network import HEADS
 from cxrkit.preset import Geometry, Intensity
+
+TRAINING_FIELDS = (
+    "backbone",
+    "head",
+    "findings",
+    "geometry",
+    "intensity",
+    "stages",
+    "augmentation",
+    "weight_decay",
+    "warmup",
+    "momentum",
+    "mixed_precision",
+    "seed",
+)
+_REMEDY = "Compare it with weights/pneumonia/recipe.json."
+Size = Annotated[float, Field(ge=0)]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -34,14 +55,14 @@ class Augmentation:
         Whether to mirror left and right. Off by default: it puts the heart on the other side.
     """
 
-    rotation: float = 10.0
-    shift: float = 0.06
-    zoom: float = 0.1
-    aspect: float = 0.0
-    brightness: float = 0.1
-    contrast: float = 0.2
-    gamma: float = 0.2
-    noise: float = 0.02
+    rotation: Size = 10.0
+    shift: Size = 0.06
+    zoom: Size = 0.1
+    aspect: Size = 0.0
+    brightness: Size = 0.1
+    contrast: Size = 0.2
+    gamma: Size = 0.2
+    noise: Size = 0.02
     flip: bool = False
 
 
@@ -49,22 +70,22 @@ class Augmentation:
 class Stage:
     """Some epochs at one image size, with the learning rate falling to zero along a half cosine."""
 
-    size: int
-    epochs: int
-    batch: int
-    learning_rate: float
+    size: Annotated[int, Field(ge=32, le=4096)]
+    epochs: Annotated[int, Field(ge=1)]
+    batch: Annotated[int, Field(ge=1)]
+    learning_rate: Annotated[float, Field(gt=0)]
 
 
 @dataclass(frozen=True, config=STRICT)
 class Recipe:
     """Settings of a run and the words of the card; see `cxrkit.preset.Preset` for the shared fields."""
 
-    name: str
+    name: Name
     title: str
     version: str
     backbone: str
     head: str
-    findings: tuple[str, ...]
+    findings: tuple[Name, ...]
     geometry: Geometry
     intensity: Intensity
     stages: tuple[Stage, ...]
@@ -73,33 +94,43 @@ class Recipe:
     limits: tuple[str, ...]
     data: tuple[str, ...]
     augmentation: Augmentation = Augmentation()
-    weight_decay: float = 1e-4
-    warmup: float = 0.05
-    momentum: float = 0.9
+    weight_decay: Size = 1e-4
+    warmup: Share = 0.05
+    momentum: Share = 0.9
     mixed_precision: bool = True
-    seed: int = 20
+    seed: Annotated[int, Field(ge=0)] = 20
     label_noise: tuple[str, ...] = ()
     notice: str = ""
     reference_prevalence: ReferencePrevalence | None = None
+
+    def __post_init__(self) -> None:
+        problem = ""
+        if not self.stages:
+            problem = "it has no stages"
+        elif not self.findings or len(set(self.findings)) != len(self.findings):
+            problem = "its findings are empty or repeated"
+        elif self.reference_prevalence is not None and set(self.reference_prevalence.by_finding) != set(self.findings):
+            problem = "its reference prevalence is for other findings"
+        elif self.backbone not in BACKBONES:
+            problem = f"it names the backbone {self.backbone!r}, which is none of {', '.join(BACKBONES)}"
+        elif self.head not in HEADS:
+            problem = f"it names the head {self.head!r}, which is none of {', '.join(HEADS)}"
+        if problem:
+            raise TrainingError(f"The training recipe is inconsistent: {problem}.", _REMEDY)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Recipe:
         """Read a recipe from JSON; raises `TrainingError` naming the first wrong field."""
         try:
-            recipe = TypeAdapter(cls).validate_json(Path(path).read_bytes())
+            return TypeAdapter(cls).validate_json(Path(path).read_bytes())
         except OSError:
             raise TrainingError("The training recipe does not exist.", "Check the path given to --recipe.") from None
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"]) or "the file"
-            raise TrainingError(
-                f"The training recipe is malformed at {where}: {first['msg']}.",
-                "Compare it with weights/pneumonia/recipe.json.",
-            ) from None
-        if not recipe.stages or not recipe.findings:
-            raise TrainingError("The training recipe has no stages or no findings.", "Give at least one of each.")
-        return recipe
+            raise TrainingError(f"The training recipe is malformed at {where}: {first['msg']}.", _REMEDY) from None
 
     def fingerprint(self) -> str:
-        """Text that is equal for equal recipes; a checkpoint of another recipe is not resumed."""
-        return TypeAdapter(Recipe).dump_json(self).decode()
+        """Text that is equal for recipes that train alike, whatever the words of their cards."""
+        plain = TypeAdapter(Recipe).dump_python(self, mode="json")
+        return json.dumps({name: plain[name] for name in TRAINING_FIELDS}, sort_keys=True)

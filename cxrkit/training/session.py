@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import keras
 import numpy as np
 
 from cxrkit.card import Calibration, LabelCount, TrainingRecord
-from cxrkit.data.leaks import assert_disjoint, hold_out
-from cxrkit.data.manifest import Manifest, read_manifest
+from cxrkit.data.manifest import Manifest
 from cxrkit.errors import TrainingError
 from cxrkit.evaluation.calibration import apply_calibration, fit_calibration
 from cxrkit.evaluation.operating_points import fit_operating_points
@@ -23,65 +22,15 @@ from cxrkit.model.checkpoints import load_fine_tuned, load_imagenet, save_weight
 from cxrkit.model.losses import weighted_bce
 from cxrkit.model.manager import XRayModelManager
 from cxrkit.model.network import build_network
-from cxrkit.preset import Preset, file_sha256
+from cxrkit.preset import CARD, Preset, file_sha256
 from cxrkit.train_config import counts_to_csv, from_counts
 from cxrkit.training.batches import ImageSet, Progress, load_images
 from cxrkit.training.recipe import Recipe
+from cxrkit.training.sources import Source, split_sources
 from cxrkit.training.trainer import train_network
 
 WEIGHTS_FILE = "model.weights.h5"
-
-
-@dataclass
-class Source:
-    """One manifest of the training data and how to take it; the options of `read_manifest`, and:
-
-    hold_out
-        Share of the training rows to cut out for validation, or None: then rows of the split ``val``
-        are the validation part, where the table has such a split.
-    group_by
-        Columns that must not be cut through by `hold_out`.
-    repeat
-        How often an epoch shows each image.
-    """
-
-    manifest: Path
-    images: Path | None = None
-    split: str | None = None
-    label_map: dict[str, str] = field(default_factory=dict)
-    only: dict[str, str] = field(default_factory=dict)
-    hold_out: float | None = None
-    group_by: tuple[str, ...] = ("patient",)
-    repeat: float = 1.0
-
-
-def split_source(source: Source, recipe: Recipe, allow_missing: bool) -> tuple[Manifest, Manifest | None]:
-    """Training and validation rows of a source; never rows of another split than train and val."""
-    whole = read_manifest(
-        source.manifest,
-        recipe.findings,
-        images=source.images,
-        split=source.split,
-        label_map=source.label_map,
-        allow_missing=allow_missing,
-        only=source.only,
-    )
-    training, validation = whole, None
-    if "split" in whole.table.columns:
-        split = whole.table["split"].to_numpy()
-        training = whole.subset(split == "train")
-        if source.hold_out is None and (split == "val").any():
-            validation = whole.subset(split == "val")
-    if len(training) == 0:
-        raise TrainingError(
-            "A table has no rows to train on.", "Mark training rows with the value train in column split."
-        )
-    if source.hold_out is not None:
-        rows, held = hold_out(training, source.hold_out, source.group_by, recipe.seed)
-        training, validation = training.subset(rows), training.subset(held)
-    if validation is not None:
-        assert_disjoint(training, validation)
-    return training, validation
+_NAME = "Use letters, digits, dots, dashes and underscores."
 
 
 def run_training(
@@ -127,14 +76,13 @@ def run_training(
     CxrError
         Of the manifests, the radiographs, the weights or the training.
     """
-    split = [split_source(source, recipe, allow_missing) for source in sources]
-    training = [t for t, _ in split]
-    validation = [v for _, v in split if v is not None]
-    if not validation:
-        raise TrainingError(
-            "There is no validation part to fit calibration and operating points on.",
-            "Give a table with a val split, or cut one out with --hold-out 0.1.",
-        )
+    folder = Path(out)
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", folder.name):
+        raise TrainingError("The name of the preset folder has characters that names cannot have.", _NAME)
+    if folder.exists() and not folder.is_dir():
+        raise TrainingError("The place of the preset folder is taken by a file.", "Give another --out.")
+    parts = split_sources(sources, recipe, allow_missing)
+    training, validation = parts.training, parts.validation
     counts = _total_counts(recipe, training)
     weights = from_counts(counts, "training split", "")
     loss = weighted_bce([f.w_pos for f in weights.findings], [f.w_neg for f in weights.findings])
@@ -144,18 +92,20 @@ def run_training(
     )
 
     def loader(size: int) -> tuple[ImageSet, ImageSet]:
-        repeats = [source.repeat for source in sources]
         return (
-            load_images(training, repeats, recipe, size, progress),
+            load_images(training, parts.repeats, recipe, size, progress),
             load_images(validation, [1.0] * len(validation), recipe, size, progress),
         )
 
     initial = _initial(recipe, imagenet, start)
-    network = train_network(recipe, loader, loss, Path(run), progress, initial)
-    folder = Path(out)
-    folder.mkdir(parents=True, exist_ok=True)
-    save_weights(network, folder / WEIGHTS_FILE, recipe.findings)
-    (folder / "label_counts.csv").write_bytes(counts_to_csv(counts))
+    inputs = {
+        "data": parts.checksum(),
+        "start": "" if start is None else start.weights_sha256,
+        "ImageNet file": imagenet if imagenet in (None, "download") else file_sha256(imagenet),
+    }
+    network = train_network(
+        recipe, loader, loss, Path(run), progress, initial, {name: value or "none" for name, value in inputs.items()}
+    )
     patients = {f"{number}/{key}" for number, m in enumerate(training) for key in m.patients()}
     record = TrainingRecord(
         summary="; ".join(
@@ -171,36 +121,52 @@ def run_training(
         seed=recipe.seed,
         command=command,
     )
-    preset = _uncalibrated(recipe, folder, counts, record)
-    preset.save(folder)
-    preset = fit_on_validation(Preset.load(folder), validation, recipe, progress)
-    preset.save(folder)
+    # everything is made beside the folder and moved in whole, the card last: a kill at any moment
+    # leaves the old preset, or one whose card and weights do not match and which therefore cannot read
+    making = folder.with_name(folder.name + ".making")
+    making.mkdir(parents=True, exist_ok=True)
+    save_weights(network, making / WEIGHTS_FILE, recipe.findings)
+    (making / "label_counts.csv").write_bytes(counts_to_csv(counts))
+    preset = _uncalibrated(recipe, folder.name, making, counts, record)
+    fit_on_validation(preset, validation, parts.validation_name, recipe, progress).save(making)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in (WEIGHTS_FILE, "label_counts.csv", CARD):
+        (making / name).replace(folder / name)
+    (folder / "evaluation.json").unlink(missing_ok=True)  # of the weights before
+    making.rmdir()
     return Preset.load(folder)
 
 
-def fit_on_validation(preset: Preset, validation: Sequence[Manifest], recipe: Recipe, progress: Progress) -> Preset:
-    """Calibration and operating points of the weights as they are stored, through the serving path."""
+def fit_on_validation(
+    preset: Preset, validation: Sequence[Manifest], split: str, recipe: Recipe, progress: Progress
+) -> Preset:
+    """Calibration and operating points of the weights as they are stored, through the serving path.
+
+    `split` names the validation rows in the records.
+    """
     manager = XRayModelManager(preset)
     images = [path for manifest in validation for path in manifest.images]
     progress(f"calibrating on {len(images)} validation images")
     predictions = manager.predict_many(load_radiograph(path) for path in images)
     logits = np.array([[p.score(f).logit for f in preset.findings] for p in predictions])
     labels = np.concatenate([m.labels for m in validation])
-    calibration = fit_calibration(logits, labels, preset.findings, split="val", reference=recipe.reference_prevalence)
+    calibration = fit_calibration(logits, labels, preset.findings, split=split, reference=recipe.reference_prevalence)
     points = fit_operating_points(
         apply_calibration(logits, calibration, preset.findings),
         labels,
         preset.findings,
-        split="val",
+        split=split,
         weights_sha256=preset.weights_sha256,
     )
     return dataclasses.replace(preset, calibration=calibration, operating_points=points)
 
 
-def _uncalibrated(recipe: Recipe, folder: Path, counts: tuple[LabelCount, ...], record: TrainingRecord) -> Preset:
+def _uncalibrated(
+    recipe: Recipe, name: str, folder: Path, counts: tuple[LabelCount, ...], record: TrainingRecord
+) -> Preset:
     identity = Calibration(1.0, 0.0, "identity", "none", 0, 0)
     return Preset(
-        name=recipe.name,
+        name=name,
         title=recipe.title,
         version=recipe.version,
         backbone=recipe.backbone,
@@ -222,6 +188,7 @@ def _uncalibrated(recipe: Recipe, folder: Path, counts: tuple[LabelCount, ...], 
         label_noise=recipe.label_noise,
         reference_prevalence=recipe.reference_prevalence,
         notice=recipe.notice,
+        folder=str(folder),
     )
 
 

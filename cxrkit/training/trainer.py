@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ def train_network(
     run: Path,
     progress: Progress,
     initial: keras.Model | None = None,
+    inputs: Mapping[str, str] | None = None,
 ) -> keras.Model:
     """Train through all stages and return the network in float32, at the last stage's size.
 
@@ -43,18 +44,20 @@ def train_network(
     loss
         From `cxrkit.model.losses.weighted_bce`, on logits.
     run
-        Folder of checkpoint and history; a checkpoint of the same recipe in it is resumed.
+        Folder of checkpoint and history; a checkpoint of the same recipe and `inputs` is resumed.
     progress
         Takes one line of text at a time.
     initial
         Network whose weights are the start, or None for random ones.
+    inputs
+        What else decides the result, by name (the data, the start), as checksums.
 
     Raises
     ------
     TrainingError
-        The loss is not finite, or the folder holds a checkpoint of another recipe.
+        The loss is not finite, or the folder holds a checkpoint of another recipe or other inputs.
     """
-    state = _read_state(run, recipe)
+    state = _read_state(run, {"recipe": recipe.fingerprint(), **(inputs or {})})
     keras.utils.set_random_seed(recipe.seed)
     weights = None if initial is None or "checkpoint" in state else initial.get_weights()
     network = None
@@ -174,15 +177,22 @@ def _validate(network: keras.Model, recipe: Recipe, images: ImageSet) -> dict[st
     return found
 
 
-def _read_state(run: Path, recipe: Recipe) -> dict[str, Any]:
+def _read_state(run: Path, identity: dict[str, str]) -> dict[str, Any]:
     path = run / STATE
     if not path.is_file():
-        return {"recipe": recipe.fingerprint(), "stage": 0, "epoch": 0, "history": []}
-    state: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    if state["recipe"] != recipe.fingerprint():
-        raise TrainingError(
-            "The run folder holds a checkpoint of another recipe.", "Give another --run folder, or empty this one."
-        )
+        return {"identity": identity, "stage": 0, "epoch": 0, "history": []}
+    remedy = "Give another --run folder, or empty this one."
+    try:
+        state: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        before: dict[str, str] = state["identity"]
+        complete = "checkpoint" in state and (run / state["checkpoint"]).is_file()
+    except (OSError, ValueError, KeyError, TypeError):
+        raise TrainingError("The run folder holds a state that cannot be read.", remedy) from None
+    other = [name for name in sorted({*before, *identity}) if before.get(name) != identity.get(name)]
+    if other:
+        raise TrainingError(f"The run folder holds a checkpoint of another {' and '.join(other)}.", remedy)
+    if not complete:
+        raise TrainingError("The run folder has lost its checkpoint.", remedy)
     return state
 
 

@@ -21,56 +21,58 @@ from cxrkit.preset import Preset
 SHARE = st.floats(0, 1)
 REAL = st.floats(allow_nan=False, allow_infinity=False)
 TEXT = st.text(max_size=20)
+NAME = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,20}", fullmatch=True)
 COUNT = st.integers(0, 10**6)
 SHA = st.text("0123456789abcdef", min_size=64, max_size=64)
 
 
 @st.composite
 def presets(draw):
-    findings = tuple(draw(st.lists(TEXT.filter(bool), min_size=1, max_size=4, unique=True)))
+    findings = tuple(draw(st.lists(NAME, min_size=1, max_size=4, unique=True)))
     sha256 = draw(SHA)
     one = st.sampled_from(findings)
-    calibration = st.builds(
-        Calibration,
-        REAL,
-        REAL,
-        st.sampled_from(["platt", "shared-slope", "identity"]),
-        TEXT,
-        COUNT,
-        COUNT,
-        st.none() | SHARE,
+    cases = st.tuples(COUNT, COUNT).map(sorted)  # positives, n
+
+    def calibrated(slope, intercept, method, split, counts, prevalence):
+        return Calibration(slope, intercept, method, split, counts[1], counts[0], prevalence)
+
+    def pointed(finding, rule, threshold, sensitivity, specificity, split, counts):
+        return OperatingPoint(finding, rule, threshold, sensitivity, specificity, split, counts[1], counts[0], sha256)
+
+    method = st.sampled_from(["platt", "shared-slope", "identity"])
+    slope = st.floats(min_value=1e-300, allow_infinity=False)
+    calibration = st.builds(calibrated, slope, REAL, method, TEXT, cases, st.none() | SHARE)
+    rule = st.sampled_from(["youden", "screening", "rule-in", "custom"])
+    point = st.builds(pointed, one, rule, SHARE, SHARE, SHARE, TEXT, cases)
+    counted = {finding: draw(cases) for finding in findings}
+    reference = st.builds(
+        ReferencePrevalence, TEXT, st.fixed_dictionaries({f: st.floats(1e-9, 1 - 1e-9) for f in findings})
     )
-    point = st.builds(
-        OperatingPoint, one, st.sampled_from(["youden", "screening", "rule-in", "custom"]),
-        SHARE, SHARE, SHARE, TEXT, COUNT, COUNT, st.just(sha256),
-    )  # fmt: skip
     metric = st.builds(Metric, one | st.just("macro"), TEXT, REAL, REAL, REAL, COUNT, COUNT, TEXT, st.just(sha256))
     texts = st.lists(TEXT, max_size=3).map(tuple)
     return Preset(
-        name=draw(TEXT),
+        name=draw(NAME),
         title=draw(TEXT),
         version=draw(TEXT),
         backbone=draw(TEXT),
         feature_layer=draw(TEXT),
         head=draw(TEXT),
         findings=findings,
-        input_size=draw(st.integers(1, 2048)),
+        input_size=draw(st.integers(32, 2048)),
         geometry=draw(st.sampled_from(["squash", "pad", "crop"])),
         intensity=draw(st.sampled_from(["sample-standard", "unit"])),
-        weights_file=draw(TEXT),
+        weights_file=draw(NAME),
         weights_sha256=sha256,
         calibration={finding: draw(calibration) for finding in findings},
-        label_counts=tuple(LabelCount(f, draw(COUNT), draw(COUNT)) for f in findings),
-        operating_points=tuple(draw(st.lists(point, max_size=3))),
+        label_counts=tuple(LabelCount(f, *counted[f]) for f in findings),
+        operating_points=tuple(draw(st.lists(point, max_size=3, unique_by=lambda p: (p.finding, p.rule)))),
         population=Population(draw(TEXT), draw(texts), draw(texts)),
         training=TrainingRecord(draw(TEXT), draw(texts), 1, 2, 3, draw(COUNT), draw(TEXT)),
         intended_use=draw(TEXT),
         limits=draw(texts),
         label_noise=draw(texts),
         metrics=tuple(draw(st.lists(metric, max_size=3))),
-        reference_prevalence=draw(
-            st.none() | st.builds(ReferencePrevalence, TEXT, st.dictionaries(TEXT, SHARE, max_size=3))
-        ),
+        reference_prevalence=draw(st.none() | reference),
         notice=draw(TEXT),
     )
 

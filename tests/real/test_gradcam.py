@@ -41,7 +41,10 @@ def test_closed_form_equals_a_tape_over_the_whole_network(data_dir, preset, fold
 
 
 def test_the_pneumonia_preset_tells_sick_from_well(data_dir):
-    """On a fixed handful of test images; the whole test split is read by scripts/evaluate.py alone."""
+    """A floor under gross mistakes (swapped labels, inverted input), on training images on purpose.
+
+    How well it does on unseen children is measured once, on the test split, by scripts/evaluate.py.
+    """
     manager = XRayModelManager("pneumonia")
     with (data_dir / "kermany" / "index.csv").open(encoding="utf-8") as stream:
         rows = [row for row in csv.DictReader(stream) if row["split"] == "train"]

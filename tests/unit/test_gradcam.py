@@ -1,12 +1,19 @@
 """Grad-CAM by hand-worked numbers, and honesty where there is no evidence."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from cxrkit.imaging.preprocessing import covered_box, to_square
+from cxrkit.model.checkpoints import assign, read_layers, save_weights
 from cxrkit.model.gradcam import LinearHead, grad_cam
+from cxrkit.model.manager import XRayModelManager
+from cxrkit.model.network import build_network
+from cxrkit.preset import file_sha256
 from cxrkit.radiograph import Radiograph
 from cxrkit.reading import Box
+from tests.factory import make_preset
 
 
 def test_alpha_and_map_by_hand():
@@ -29,10 +36,24 @@ def test_alpha_and_map_by_hand():
 
 
 def test_no_positive_evidence_is_all_zero_and_flagged(tmp_path):
-    features = np.ones((3, 3, 2), np.float32)
-    maps = grad_cam(features, np.array([[-1.0], [-2.0]], np.float32))
-    assert not maps.any()
-    assert np.isfinite(maps).all()
+    preset = make_preset(tmp_path, findings=("Effusion", "Mass"))
+    network = build_network("cnn", 2, input_size=64)
+    arrays, _ = read_layers(tmp_path / "tiny" / "model.weights.h5")
+    arrays["bn"][1][:] = 0.0  # positive only where the features are
+    arrays["bn"][2][:] = 0.0
+    arrays["block5_conv"][0][:] = np.abs(arrays["block5_conv"][0])
+    arrays["logits"][0][:, 0] = -1.0  # nothing can speak for the first finding, everything for the second
+    arrays["logits"][0][:, 1] = 1.0
+    assign(network, arrays, file="test")
+    save_weights(network, tmp_path / "tiny" / "model.weights.h5", preset.findings)
+    sha256 = file_sha256(tmp_path / "tiny" / "model.weights.h5")
+    manager = XRayModelManager(dataclasses.replace(preset, weights_sha256=sha256, operating_points=()))
+    pixels = np.random.default_rng(0).random((64, 64), dtype=np.float32)
+    explanations = manager.read(Radiograph(pixels, "0")).explanations
+    assert not explanations["Effusion"].has_positive_evidence
+    assert not explanations["Effusion"].map.any()
+    assert explanations["Mass"].has_positive_evidence
+    assert explanations["Mass"].map.max() == explanations["Mass"].peak > 0
 
 
 def test_a_map_near_zero_is_not_blown_up():

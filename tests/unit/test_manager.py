@@ -103,3 +103,12 @@ def test_unknown_runtime_and_batch_are_refused(manager, tiny_folder):
         XRayModelManager("tiny", folder=tiny_folder, runtime="abacus")
     with pytest.raises(ValueError, match="batch_size"):
         next(manager.predict_many([], batch_size=0))
+
+
+def test_the_portable_runtime_gives_the_same_reading(manager, tiny_folder):
+    portable = XRayModelManager("tiny", folder=tiny_folder, runtime="keras")
+    assert (manager.runtime.name, portable.runtime.name) == ("tensorflow", "keras")
+    a, b = manager.read(radiograph(4)), portable.read(radiograph(4))
+    assert dict(a.prediction) == pytest.approx(dict(b.prediction), abs=1e-6)
+    for finding in manager.findings:
+        np.testing.assert_allclose(a.explanations[finding].map, b.explanations[finding].map, atol=1e-5)

@@ -6,6 +6,7 @@ import json
 import cv2
 import numpy as np
 import pytest
+from pydantic import TypeAdapter
 
 from cxrkit.card import Population
 from cxrkit.errors import ManifestError, TrainingError
@@ -15,7 +16,8 @@ from cxrkit.training import trainer
 from cxrkit.training.augmentation import augment
 from cxrkit.training.batches import ImageSet, batches, epoch_order
 from cxrkit.training.recipe import Augmentation, Recipe, Stage
-from cxrkit.training.session import Source, run_training, split_source
+from cxrkit.training.session import run_training
+from cxrkit.training.sources import Source, split_sources
 
 
 def recipe(**changes) -> Recipe:
@@ -74,7 +76,7 @@ def test_training_gives_a_calibrated_preset_and_resumes_after_a_kill(tmp_path, t
     preset = run(table, tmp_path / "whole", tmp_path / "run1")
     assert preset == Preset.load(tmp_path / "whole")
     assert preset.input_size == 48
-    assert preset.calibration["Mass"].split == "val"
+    assert preset.calibration["Mass"].split == "val (cut out of train)"
     assert preset.training.images + preset.training.validation_images == 72  # never a test row
     assert {p.rule for p in preset.operating_points} == {"youden", "screening", "rule-in"}
     history = json.loads((tmp_path / "run1" / "state.json").read_text())["history"]
@@ -100,7 +102,7 @@ def test_training_gives_a_calibrated_preset_and_resumes_after_a_kill(tmp_path, t
     a, b = XRayModelManager(preset).model.get_weights(), XRayModelManager(resumed).model.get_weights()
     for x, y in zip(a, b, strict=True):
         np.testing.assert_allclose(x, y, rtol=2e-3, atol=2e-4)  # threads add in another order
-    with pytest.raises(TrainingError, match="another recipe"):
+    with pytest.raises(TrainingError, match="another data and recipe"):
         run(table, tmp_path / "again", tmp_path / "run2", seed=99)
     # started once more after its end, it trains nothing and writes the same
     lines.clear()
@@ -136,24 +138,87 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path, table):
 
 
 def test_validation_never_shares_a_patient_and_test_rows_are_never_taken(table):
-    training, validation = split_source(Source(table, hold_out=0.25), recipe(), False)
-    assert validation is not None
+    parts = split_sources([Source(table, hold_out=0.25)], recipe(), False)
+    training, validation = parts.training[0], parts.validation[0]
     assert not set(training.patients()) & set(validation.patients())
     assert "test" not in set(training.table["split"]) | set(validation.table["split"])
+    assert parts.validation_name == "val (cut out of train)"
     # the cut does not depend on which other findings are asked for
     wide = recipe(findings=("Effusion", "Mass", "Hernia"))
-    again = split_source(Source(table, hold_out=0.25), wide, True)[1]
-    assert again is not None
+    again = split_sources([Source(table, hold_out=0.25)], wide, True).validation[0]
     assert list(again.table["image"]) == list(validation.table["image"])
+
+
+def edited(table, name, change):
+    """A copy of the table beside it, with its rows changed."""
+    header, *rows = table.read_text().splitlines()
+    path = table.with_name(name)
+    path.write_text("\n".join([header, *(row for row in map(change, rows) if row)]) + "\n")
+    return path
+
+
+def test_a_patient_or_an_image_on_both_sides_is_refused_across_tables(table):
+    trained = edited(table, "trained.csv", lambda row: row.replace("test", "train"))
+    with pytest.raises(ManifestError, match="patients stand in both"):
+        split_sources([Source(table, hold_out=0.25), Source(trained, split="train")], recipe(), False)
+    renamed = edited(table, "renamed.csv", lambda row: row.replace(",p", ",other-p").replace("test", "train"))
+    with pytest.raises(ManifestError, match="identical to training images"):
+        split_sources([Source(table, hold_out=0.25), Source(renamed, split="train")], recipe(), False)
 
 
 def test_a_table_without_validation_or_training_rows_is_refused(tmp_path, table):
     with pytest.raises(TrainingError, match="no validation part"):
         run_training(recipe(), [Source(table)], tmp_path / "p", tmp_path / "r", command="", progress=print)
     with pytest.raises(TrainingError, match="no rows to train on"):
-        split_source(Source(table, split="test"), recipe(), False)
+        split_sources([Source(table, split="test")], recipe(), False)
     with pytest.raises(ManifestError):
-        split_source(Source(table, split="nowhere"), recipe(), False)
+        split_sources([Source(table, split="nowhere")], recipe(), False)
+    odd = edited(table, "odd.csv", lambda row: row.replace("train", "Training"))
+    with pytest.raises(TrainingError, match="72 rows of a table have a split other than"):
+        split_sources([Source(odd)], recipe(), False)
+
+
+def test_a_run_folder_of_other_data_or_another_start_is_refused(tmp_path, table):
+    short = {"stages": (Stage(32, 1, 8, 1e-3),)}
+    preset = run(table, tmp_path / "p", tmp_path / "r", **short)
+    flipped = edited(table, "flipped.csv", lambda row: row[:-1] + str(1 - int(row[-1])))
+    with pytest.raises(TrainingError, match="checkpoint of another data"):
+        run(flipped, tmp_path / "q", tmp_path / "r", **short)
+    with pytest.raises(TrainingError, match="checkpoint of another start"):
+        run_training(
+            recipe(**short),
+            [Source(table, hold_out=0.25)],
+            tmp_path / "q",
+            tmp_path / "r",
+            command="",
+            progress=print,
+            start=preset,
+        )
+    # the words of the card do not matter
+    again = run(table, tmp_path / "q", tmp_path / "r", **short, limits=("Mended words.",))
+    assert again.limits == ("Mended words.",)
+    assert again.name == "q"
+    (tmp_path / "r" / "state.json").write_text("{")
+    with pytest.raises(TrainingError, match="cannot be read"):
+        run(table, tmp_path / "q", tmp_path / "r", **short)
+    assert str(tmp_path) not in Preset.load(tmp_path / "q").training.command
+
+
+def test_a_failed_calibration_leaves_the_old_preset_untouched(tmp_path, table, monkeypatch):
+    short = {"stages": (Stage(32, 1, 8, 1e-3),)}
+    before = run(table, tmp_path / "p", tmp_path / "r", **short)
+
+    def fail(*args, **kwargs):
+        raise Killed
+
+    monkeypatch.setattr("cxrkit.training.session.fit_calibration", fail)
+    with pytest.raises(Killed):
+        run(table, tmp_path / "p", tmp_path / "s", **short, seed=4)
+    assert Preset.load(tmp_path / "p") == before
+    XRayModelManager(Preset.load(tmp_path / "p"))
+    with pytest.raises(Killed):
+        run(table, tmp_path / "new", tmp_path / "s", **short, seed=4)
+    assert not (tmp_path / "new").exists()
 
 
 def test_epochs_are_seeded_and_repeat_by_weight():
@@ -206,3 +271,18 @@ def test_a_malformed_recipe_is_named(tmp_path):
         Recipe.load(path)
     with pytest.raises(TrainingError, match="does not exist"):
         Recipe.load(tmp_path / "none.json")
+    for wrong, word in (
+        ({"stages": [{"size": 32, "epochs": 0, "batch": 8, "learning_rate": 1e-3}]}, "epochs"),
+        ({"stages": [{"size": -1, "epochs": 1, "batch": 8, "learning_rate": 1e-3}]}, "size"),
+        ({"stages": [{"size": 32, "epochs": 1, "batch": 0, "learning_rate": 1e-3}]}, "batch"),
+        ({"stages": []}, "no stages"),
+        ({"name": "../evil"}, "name"),
+        ({"findings": ["Mass", "Mass"]}, "repeated"),
+        ({"backbone": "vgg99"}, "vgg99"),
+        ({"head": "tail"}, "tail"),
+        ({"reference_prevalence": {"source": "x", "by_finding": {"Hernia": 0.1}}}, "reference prevalence"),
+    ):
+        good = TypeAdapter(Recipe).dump_python(recipe(), mode="json")
+        path.write_text(json.dumps(good | wrong))
+        with pytest.raises(TrainingError, match=word):
+            Recipe.load(path)
