@@ -22,7 +22,16 @@ def encode(picture: np.ndarray) -> bytes:
     bits = "".join(map(_code, differences.tolist()))
     bits += "1" * (-len(bits) % 8)
     scan = int(bits, 2).to_bytes(len(bits) // 8, "big").replace(b"\xff", b"\xff\0")
-    frame = struct.pack(">BHHB", 16, *picture.shape, 1) + b"\1\x11\0"
+    return _file(*picture.shape, scan)
+
+
+def flat(rows: int, columns: int) -> bytes:
+    """A picture of the one value 2^15, however large: all differences are 0, of category 0."""
+    return _file(rows, columns, bytes(rows * columns * 5 // 8 + 1))
+
+
+def _file(rows: int, columns: int, scan: bytes) -> bytes:
+    frame = struct.pack(">BHHB", 16, rows, columns, 1) + b"\1\x11\0"
     table = bytes([0, 0, 0, 0, 0, 17, *[0] * 11, *range(17)])
     segments = ((0xC3, frame), (0xC4, table), (0xDA, b"\1\1\0\1\0\0"))
     parts = [struct.pack(">BBH", 0xFF, marker, len(content) + 2) + content for marker, content in segments]

@@ -1,6 +1,7 @@
 """Every broken, malicious or odd file ends as its manifest expects, in bounded time and memory.
 
-All files are loaded in one subprocess, so that a crash would be seen and the peak memory is theirs.
+All files are loaded in one subprocess, so that a crash would be seen and the peak memory is theirs. To it belongs the
+memory of the processes that the reader starts for some encodings: both peaks are added, as if they coincided.
 """
 
 import csv
@@ -35,7 +36,8 @@ for number, name in enumerate(json.loads(sys.stdin.read())):
         np.save(target / f"{number}.npy", radiograph.pixels)
         record |= {"outcome": "loaded", "text": repr((radiograph.notes, radiograph.view, radiograph.modality))}
     record |= {"seconds": time.monotonic() - start, "number": number}
-    record["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    for whose, own in (("peak", resource.RUSAGE_SELF), ("peak of children", resource.RUSAGE_CHILDREN)):
+        record[whose] = resource.getrusage(own).ru_maxrss * 1024
     print(json.dumps(record), flush=True)
 """
 
@@ -91,7 +93,9 @@ def test_the_words_of_the_manifest_are_understood(manifest) -> None:
 
 def test_time_and_memory_are_bounded(results) -> None:
     assert max(record["seconds"] for record in results.values()) < SECONDS
-    assert max(record["peak"] for record in results.values()) < GIGABYTES * 10**9
+    own, others = (max(record[whose] for record in results.values()) for whose in ("peak", "peak of children"))
+    assert others > 10**7  # a file of lossless JPEG is among them
+    assert own + others < GIGABYTES * 10**9
 
 
 def test_odd_encodings_show_the_plain_picture(manifest, results) -> None:
