@@ -7,7 +7,7 @@ keep an intercept each. A prior shift then restates the probabilities at a refer
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -38,11 +38,14 @@ def fit_calibration(
       the finding's intercept then makes the mean probability (positives + 0.5) / (n + 1). It also
       stands in for a finding whose own slope is not positive, which would invert its ranking.
     - ``"identity"``: slope 1. With an intercept for the same mean where no positive slope can be
-      fitted at all, and without any (prevalence None) where the split has no label of the finding.
+      fitted at all, as where every logit is the same, and without any (prevalence None) where the
+      split has no label of the finding.
 
     Where a reference prevalence is given, each intercept is shifted by
-    ``logit(reference) - logit((positives + 0.5) / (n + 1))`` (Elkan 2001; Saerens et al. 2002),
-    which assumes that only the share of positives differs, not how they look.
+    ``logit(reference) - logit(m)`` (Elkan 2001; Saerens et al. 2002), m being the mean probability
+    that the fit gives on the split: positives / n for ``"platt"`` (the mean of Platt's targets where
+    they were smoothed), (positives + 0.5) / (n + 1) for the others. This assumes that only the share
+    of positives differs, not how they look.
 
     Parameters
     ----------
@@ -109,22 +112,31 @@ def _fit_one(
         return Calibration(1.0, 0.0, "identity", split, 0, 0)
     fewest = min(positives, n - positives)
     smoothed = (positives + 0.5) / (n + 1)
-    own = _fit_logistic(z[:, None], y) if fewest >= (1 if findings == 1 else MINIMUM_POSITIVES) else None
+    enough = fewest >= (1 if findings == 1 else MINIMUM_POSITIVES)
+    own = _fit_logistic(z[:, None], y) if enough and _varies(z) else None
     method: Literal["platt", "shared-slope", "identity"]
-    if own is not None and own[0] > 0:
-        slope, intercept, method, prevalence = float(own[0]), float(own[1]), "platt", positives / n
+    if own is not None and own.coefficients[0] > 0:
+        slope, intercept, method = float(own.coefficients[0]), own.intercept, "platt"
+        prevalence = own.mean
     else:
         slope, method = (shared, "shared-slope") if shared is not None else (1.0, "identity")
         intercept, prevalence = _intercept(slope * z, smoothed), smoothed
     if reference is not None:
-        prevalence = _reference(reference, finding)
-        intercept += float(logit(prevalence) - logit(smoothed))
+        fitted, prevalence = prevalence, _reference(reference, finding)
+        intercept += float(logit(prevalence) - logit(fitted))
     return Calibration(slope, intercept, method, split, n, positives, prevalence)
 
 
 def _shared_slope(z: Floats, y: Floats) -> float | None:
-    """Slope of the joint model over the findings with both classes, or None when it is not positive."""
-    columns = [k for k in range(y.shape[1]) if np.nanmin(y[:, k], initial=1) < np.nanmax(y[:, k], initial=0)]
+    """Slope of the joint model over the findings with both classes, or None when it is not positive.
+
+    A finding whose logits are all equal says nothing of the slope, as its intercept fits it alone.
+    """
+    columns = [
+        k
+        for k in range(y.shape[1])
+        if np.nanmin(y[:, k], initial=1) < np.nanmax(y[:, k], initial=0) and _varies(z[np.isfinite(y[:, k]), k])
+    ]
     if not columns:
         return None
     # One design row per known label: its logit, then an indicator per finding (the first is the intercept).
@@ -137,12 +149,25 @@ def _shared_slope(z: Floats, y: Floats) -> float | None:
             design[:, place] = 1.0
         rows.append(design)
         targets.append(y[known, k])
-    slope = _fit_logistic(np.concatenate(rows), np.concatenate(targets))[0]
-    return float(slope) if slope > 0 else None
+    slope = float(_fit_logistic(np.concatenate(rows), np.concatenate(targets)).coefficients[0])
+    return slope if slope > 0 else None
 
 
-def _fit_logistic(features: Floats, y: Floats) -> Floats:
-    """Coefficients, then intercept, of a logistic regression without a penalty.
+def _varies(z: Floats) -> bool:
+    """Whether logits differ by more than rounding; no slope can be fitted where they do not."""
+    return float(np.ptp(z)) > 1e-9 * max(1.0, float(np.abs(z).max()))
+
+
+class _Logistic(NamedTuple):
+    """A fitted logistic model, and the mean of its targets, which is the mean of its probabilities."""
+
+    coefficients: Floats
+    intercept: float
+    mean: float
+
+
+def _fit_logistic(features: Floats, y: Floats) -> _Logistic:
+    """Logistic regression without a penalty, on features whose first column varies.
 
     When the first coefficient's column separates the classes, so that no maximum exists, the targets
     are smoothed to (n1 + 1) / (n1 + 2) and 1 / (n0 + 2) (Platt 1999, eq. 2).
@@ -151,8 +176,8 @@ def _fit_logistic(features: Floats, y: Floats) -> Floats:
     if _separable(features, y):
         ones = y.sum()
         targets = np.where(y == 1, (ones + 1) / (ones + 2), 1 / (len(y) - ones + 2))
-    spread = max(float(features[:, 0].std()), 1e-12)
-    design = np.column_stack([features[:, :1] / spread, features[:, 1:]])
+    centre, spread = float(features[:, 0].mean()), float(features[:, 0].std())
+    design = np.column_stack([(features[:, :1] - centre) / spread, features[:, 1:]])
     # a target between 0 and 1 is one row of each class, weighted by it
     fitted = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-10, max_iter=1000).fit(
         np.concatenate([design, design]),
@@ -161,7 +186,8 @@ def _fit_logistic(features: Floats, y: Floats) -> Floats:
     )
     coefficients = fitted.coef_[0].astype(np.float64)
     coefficients[0] /= spread
-    return np.r_[coefficients, fitted.intercept_]
+    intercept = float(fitted.intercept_[0]) - coefficients[0] * centre
+    return _Logistic(coefficients, float(intercept), float(targets.mean()))
 
 
 def _separable(features: Floats, y: Floats) -> bool:

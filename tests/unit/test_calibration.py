@@ -77,8 +77,25 @@ def test_shift_to_the_reference_moves_the_intercept_by_the_prior_odds():
         z[:, None], y[:, None], ["A"], split="val", reference=ReferencePrevalence("a release", {"A": 0.012})
     )["A"]
     assert shifted.slope == plain.slope
-    assert shifted.intercept - plain.intercept == pytest.approx(logit(0.012) - logit((y.sum() + 0.5) / 401))
+    assert shifted.intercept - plain.intercept == pytest.approx(logit(0.012) - logit(y.mean()), abs=1e-9)
     assert shifted.prevalence == 0.012
+
+
+def test_a_shift_to_the_prevalence_of_the_split_itself_changes_nothing():
+    rng = np.random.default_rng(12)
+    z, y = draw(rng, 150)
+    few = np.stack([rng.normal(size=150), np.r_[np.ones(7), np.zeros(143)]])
+    cases = {
+        "platt": (z[:, None], y[:, None], y.mean()),
+        "shared-slope": (np.stack([z, few[0]], 1), np.stack([y, few[1]], 1), 7.5 / 151),
+    }
+    for method, (logits, labels, own) in cases.items():
+        names = ["A", "B"][: labels.shape[1]]
+        plain = fit_calibration(logits, labels, names, split="val")[names[-1]]
+        reference = ReferencePrevalence("the split", dict.fromkeys(names, own))
+        shifted = fit_calibration(logits, labels, names, split="val", reference=reference)[names[-1]]
+        assert plain.method == shifted.method == method
+        assert shifted.intercept == pytest.approx(plain.intercept, abs=1e-9)
 
 
 def test_prior_shift_is_bayes_rule_on_a_worked_example():
@@ -116,6 +133,29 @@ def test_separable_classes_give_a_finite_slope_by_platts_smoothed_targets():
     # At the maximum the mean probability equals the mean target, (10 * 11/12 + 20 * 1/22) / 30.
     assert expit(fitted.slope * z + fitted.intercept).mean() == pytest.approx((110 / 12 + 20 / 22) / 30, abs=1e-6)
     assert 1 < fitted.slope < 20
+    # and that mean is the prevalence at which its probabilities are stated, and from which a shift starts
+    assert fitted.prevalence == pytest.approx((110 / 12 + 20 / 22) / 30)
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-13])
+@pytest.mark.parametrize("level", [0.0, 3.0, -40.0])
+def test_equal_logits_have_no_slope_and_nothing_warns(level, noise):
+    rng = np.random.default_rng(13)
+    z, y = draw(rng, 120)
+    flat = level + noise * rng.normal(size=120)
+    alone = fit_calibration(flat[:, None], y[:, None], ["A"], split="val")["A"]
+    assert (alone.method, alone.slope) == ("identity", 1.0)
+    assert alone.probability(level) == pytest.approx((y.sum() + 0.5) / 121, abs=1e-6)
+    beside = fit_calibration(np.stack([flat, z], 1), np.stack([y, y], 1), ["A", "B"], split="val")
+    assert beside["A"].method == "shared-slope"
+    assert beside["A"].slope == pytest.approx(beside["B"].slope, abs=1e-6)
+    assert beside["A"].probability(level) == pytest.approx((y.sum() + 0.5) / 121, abs=1e-6)
+
+
+def test_logits_far_from_zero_are_fitted_as_well_as_centred_ones():
+    z, y = draw(np.random.default_rng(14), 300)
+    near, far = (fit_calibration(v[:, None], y[:, None], ["A"], split="val")["A"] for v in (z, z + 1e6))
+    assert far.slope == pytest.approx(near.slope, rel=1e-6)
 
 
 def test_a_finding_without_labels_is_marked_as_never_fitted():
@@ -130,7 +170,7 @@ def test_no_label_at_all_is_refused():
         fit_calibration(np.zeros((4, 1)), np.full((4, 1), np.nan), ["A"], split="val")
 
 
-@pytest.mark.parametrize("by_finding", [{}, {"A": 0.0}, {"A": 1.0}])
+@pytest.mark.parametrize("by_finding", [{}, {"B": 0.5}])
 def test_a_reference_that_lacks_the_finding_is_refused(by_finding):
     z, y = draw(np.random.default_rng(10), 50)
     with pytest.raises(PresetInvalid, match="reference prevalence of A"):
