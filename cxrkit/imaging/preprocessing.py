@@ -25,42 +25,53 @@ class InputRule(Protocol):
     def intensity(self) -> str: ...
 
 
+def _placed(height: int, width: int, geometry: str) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of what the square shows, in whole pixels; beyond the edges for ``"pad"``.
+
+    Where the margins cannot be equal, the one on the left or at the top is the smaller.
+    """
+    if geometry == "squash":
+        return 0, 0, width, height
+    if geometry == "crop":
+        side = min(height, width)
+        left, top = (width - side) // 2, (height - side) // 2
+    elif geometry == "pad":
+        side = max(height, width)
+        left, top = -((side - width) // 2), -((side - height) // 2)
+    else:
+        raise ValueError(f"unknown geometry {geometry!r}")
+    return left, top, left + side, top + side
+
+
 def covered_box(height: int, width: int, geometry: str) -> Box:
     """The part of an H x W radiograph that the square network input shows, in pixels.
 
     ``"squash"``: the whole. ``"crop"``: the central square. ``"pad"``: the smallest centred square
-    around the whole, reaching beyond its edges.
+    around the whole, reaching beyond its edges. The numbers are whole: the very ones of `to_square`.
     """
-    if geometry == "squash":
-        return Box(0.0, 0.0, float(width), float(height))
-    if geometry in ("crop", "pad"):
-        side = float(min(height, width) if geometry == "crop" else max(height, width))
-        left, top = (width - side) / 2, (height - side) / 2
-        return Box(left, top, left + side, top + side)
-    raise ValueError(f"unknown geometry {geometry!r}")
+    return Box(*map(float, _placed(height, width, geometry)))
 
 
 def to_square(pixels: Floats, geometry: str, size: int) -> Floats:
     """Bring H x W pixels in 0..1 to size x size by the geometry rule.
 
-    Shrinking averages over areas, so that fine noise does not alias; enlarging is linear. Padding is
-    black (0).
+    Shrinking averages over areas, so that fine noise does not alias; enlarging is linear; each axis as
+    it needs. Padding is black (0).
     """
     height, width = pixels.shape
-    if geometry == "crop" and height != width:
-        side = min(height, width)
-        top, left = (height - side) // 2, (width - side) // 2
-        pixels = pixels[top : top + side, left : left + side]
-    elif geometry == "pad" and height != width:
-        side = max(height, width)
-        top, left = (side - height) // 2, (side - width) // 2
-        padding = (top, side - height - top, left, side - width - left)
-        pixels = cv2.copyMakeBorder(pixels, *padding, cv2.BORDER_CONSTANT, value=0.0)
-    elif geometry not in ("squash", "crop", "pad"):
-        raise ValueError(f"unknown geometry {geometry!r}")
+    left, top, right, bottom = _placed(height, width, geometry)
+    pixels = pixels[max(top, 0) : bottom, max(left, 0) : right]
+    margins = (max(-top, 0), max(bottom - height, 0), max(-left, 0), max(right - width, 0))
+    if any(margins):
+        pixels = cv2.copyMakeBorder(pixels, *margins, cv2.BORDER_CONSTANT, value=0.0)
     if pixels.shape == (size, size):
         return np.array(pixels, dtype=np.float32)
-    shrinking = max(pixels.shape) > size
+    height, width = pixels.shape
+    shrinking = max(height, width) > size
+    if shrinking and min(height, width) < size:
+        # Where one axis grows, OpenCV's INTER_AREA is linear along both: shrink the other one before.
+        pixels = cv2.resize(pixels, (min(width, size), min(height, size)), interpolation=cv2.INTER_AREA)
+        shrinking = False
     how = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
     square: Floats = np.asarray(cv2.resize(pixels, (size, size), interpolation=how), dtype=np.float32)
     return square
