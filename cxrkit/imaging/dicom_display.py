@@ -6,6 +6,7 @@ The header is anything with pydicom's ``Dataset`` look-up; pydicom itself is not
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import cv2
@@ -28,8 +29,10 @@ def display(ds: Any, stored: npt.NDArray[Any], photometric: str, notes: list[str
             values = greyscale.look_up(stored, table[0], table[1])
         notes.append(f"The modality LUT of the file {'was applied' if table else 'is empty and was not applied'}.")
     elif "RescaleSlope" in ds and "RescaleIntercept" in ds:
-        slope, intercept = float(ds.RescaleSlope), float(ds.RescaleIntercept)
-        if (slope, intercept) != (1.0, 0.0):
+        slope, intercept = number(ds, "RescaleSlope"), number(ds, "RescaleIntercept")
+        if slope is None or intercept is None or not (math.isfinite(slope) and math.isfinite(intercept)):
+            notes.append("The rescale slope or intercept of the file is empty or malformed; neither was applied.")
+        elif (slope, intercept) != (1.0, 0.0):
             values = stored * slope + intercept
             notes.append("The rescale slope and intercept of the file were applied.")
     pixels = _values_of_interest(ds, values, notes)

@@ -41,7 +41,9 @@ def number(ds: Header, keyword: str, index: int = 0) -> float | None:
     """A value of an attribute as a number; None when it is absent or is none."""
     try:
         value = ds.get(keyword)
-        return None if value is None else float(value[index] if hasattr(value, "__getitem__") else value)
+        # pydicom leaves a single malformed value as text, whose first character is not its first value
+        several = hasattr(value, "__getitem__") and not isinstance(value, str)
+        return None if value is None else float(value[index] if several else value)
     except MALFORMED:
         return None
 

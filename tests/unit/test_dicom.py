@@ -161,6 +161,20 @@ def test_rescales_that_leave_no_contrast_are_refused(slope: str) -> None:
         pixels(RescaleSlope=slope, RescaleIntercept="0")
 
 
+@pytest.mark.parametrize("broken", ["", "one", "1.0.0", "nan", "inf"])
+@pytest.mark.parametrize("keyword", ["RescaleSlope", "RescaleIntercept"])
+def test_unusable_rescales_do_not_cost_the_picture(keyword: str, broken: str) -> None:
+    valid = {"RescaleSlope": "1234.5", "RescaleIntercept": "1234.5", "WindowCenter": 1000, "WindowWidth": 1001}
+    data = ramp(**valid | {keyword: "1234.25" if broken else ""})
+    assert data.count(b"1234.25 ") == bool(broken)
+    radiograph = load_radiograph(data.replace(b"1234.25 ", broken.encode().ljust(8)))
+    np.testing.assert_allclose(radiograph.pixels, np.clip((RAMP - 999.5) / 1000 + 0.5, 0, 1), atol=1e-6)
+    assert radiograph.notes == (
+        "The rescale slope or intercept of the file is empty or malformed; neither was applied.",
+        "The display window of the file was applied.",
+    )
+
+
 def test_a_table_that_is_too_short_is_refused_and_an_empty_one_is_noted() -> None:
     short = table(0, [0, 5, 9], 12)
     short[0].LUTDescriptor = [500, 0, 12]
