@@ -65,10 +65,12 @@ def hold_out(manifest: Manifest, fraction: float, group_by: Sequence[str], seed:
     Raises
     ------
     ManifestError
-        A column does not exist, or one side would be empty.
+        The fraction is not between 0 and 1, a column does not exist, or one side would be empty.
     """
-    if not 0 < fraction < 1:
-        raise ValueError(f"fraction must lie between 0 and 1, not {fraction}")
+    if not 0 < fraction < 1:  # also true for NaN
+        raise ManifestError(
+            f"The share to hold out is {fraction:g}, which is not between 0 and 1.", "Name a share such as 0.1."
+        )
     group = groups(manifest, group_by)
     sizes = np.bincount(group)
     stratum = np.full(len(sizes), 2)
@@ -118,4 +120,4 @@ def _values(manifest: Manifest, column: str) -> list[str]:
         return [str(key) for key in manifest.patients()]
     if column not in manifest.table.columns:
         raise ManifestError(f"The table has no column named {column}.", "Group by a column that the table has.")
-    return [str(value).strip() for value in manifest.table[column]]
+    return [str(value) for value in manifest.table[column]]

@@ -6,11 +6,7 @@ Other columns are kept and ignored, except ``split`` and the patient's key.
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-import io
 import os
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +16,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from cxrkit.card import LabelCount
+from cxrkit.data.table import read_table, select_rows
 from cxrkit.errors import ManifestError
 
 IMAGE = "image"
-SPLIT = "split"
-_HEADER_ROWS = 2  # the header is row 1, so the first label stands in row 2, as a spreadsheet counts
 _VALUES = {"": np.nan, "nan": np.nan, "0": 0.0, "0.0": 0.0, "1": 1.0, "1.0": 1.0}
 
 
@@ -45,7 +40,9 @@ class Manifest:
     labels
         n x k float32: 0, 1, or NaN where unknown.
     table
-        Every column as read (text), n rows.
+        Every column as read (trimmed text), n rows.
+    rows
+        n numbers of these rows in the CSV as a spreadsheet counts them: the header is row 1.
     """
 
     source: str
@@ -54,6 +51,7 @@ class Manifest:
     images: tuple[Path, ...]
     labels: npt.NDArray[np.float32]
     table: pd.DataFrame
+    rows: npt.NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.images)
@@ -73,6 +71,7 @@ class Manifest:
             tuple(self.images[i] for i in chosen),
             self.labels[chosen],
             self.table.iloc[chosen].reset_index(drop=True),
+            self.rows[chosen],
         )
 
     def patients(self) -> npt.NDArray[np.str_]:
@@ -85,11 +84,11 @@ class Manifest:
         if column is None:
             return names
         keys = self.table[column].to_numpy(dtype=np.str_)
-        return np.where(np.char.strip(keys) == "", names, keys)
+        return np.where(keys == "", names, keys)
 
     def counts(self) -> tuple[LabelCount, ...]:
         """Positives and known labels per finding."""
-        return _counts(self.labels, self.findings)
+        return count_labels(self.labels, self.findings)
 
 
 def read_manifest(
@@ -135,79 +134,8 @@ def read_manifest(
     home = Path(path).resolve().parent
     folders = ([Path(images)] if images is not None else []) + [home, home / "images"]
     found = _find(table[IMAGE].tolist(), folders)
-    return Manifest(Path(path).name, sha256, tuple(findings), found, labels, table.reset_index(drop=True))
-
-
-def read_label_counts(
-    path: str | os.PathLike[str],
-    findings: Sequence[str],
-    *,
-    split: str | None = None,
-    label_map: Mapping[str, str] | None = None,
-    allow_missing: bool = False,
-    only: Mapping[str, str] | None = None,
-) -> tuple[tuple[LabelCount, ...], str]:
-    """Label counts of a table and the sha256 of its bytes; the images need not be at hand.
-
-    Parameters and errors are those of `read_manifest`.
-    """
-    table, sha256 = read_table(path)
-    table = select_rows(table, split, only)
-    labels = label_matrix(table, findings, label_map=label_map, allow_missing=allow_missing)
-    return _counts(labels, findings), sha256
-
-
-def read_table(path: str | os.PathLike[str]) -> tuple[pd.DataFrame, str]:
-    """A CSV (or ``.csv.gz``) with every cell as text (blank stays ``""``), and the sha256 of its bytes.
-
-    Raises
-    ------
-    ManifestError
-        It cannot be read, names a column twice, or has no rows.
-    """
-    try:
-        raw = Path(path).read_bytes()
-    except OSError:
-        raise ManifestError("The table cannot be opened.", "Check its name, and that you may read it.") from None
-    try:
-        plain = gzip.decompress(raw) if raw.startswith(b"\x1f\x8b") else raw
-        frame = pd.read_csv(io.BytesIO(plain), dtype=str, keep_default_na=False, encoding="utf-8-sig", header=None)
-    except (ValueError, OSError, EOFError, zlib.error):  # pandas' parser errors are ValueErrors
-        raise ManifestError(
-            "The table cannot be read as comma-separated text.", "Save it as CSV in UTF-8 with a header."
-        ) from None
-    header = [name.strip() for name in frame.iloc[0].astype(str)]
-    twice = sorted({name for name in header if header.count(name) > 1})
-    if twice:
-        raise ManifestError(f"The table names the column {twice[0]!r} twice.", "Keep one column of each name.")
-    table = frame.iloc[1:].set_axis(header, axis=1).fillna("").reset_index(drop=True)
-    if table.empty:
-        raise ManifestError("The table has no rows.", "Give a table with at least one image.")
-    return table, hashlib.sha256(raw).hexdigest()
-
-
-def select_rows(table: pd.DataFrame, split: str | None, only: Mapping[str, str] | None = None) -> pd.DataFrame:
-    """Rows whose column ``split`` is `split`, and whose columns carry the values in `only`.
-
-    Raises
-    ------
-    ManifestError
-        A column does not exist, or no row is left.
-    """
-    wanted = dict(only or {})
-    if split is not None:
-        wanted[SPLIT] = split
-    for column, value in wanted.items():
-        if column not in table.columns:
-            raise ManifestError(
-                f"The table has no column named {column}.", f"Add the column, or do not choose rows by {column}."
-            )
-        values = table[column].str.strip()
-        table = table[values == value]
-        if table.empty:
-            known = ", ".join(sorted(set(values))[:8])
-            raise ManifestError(f"No row has {value!r} in the column {column}.", f"Its values are: {known}.")
-    return table
+    rows = table.index.to_numpy(dtype=np.int64)
+    return Manifest(Path(path).name, sha256, tuple(findings), found, labels, table.reset_index(drop=True), rows)
 
 
 def label_matrix(
@@ -217,27 +145,19 @@ def label_matrix(
     label_map: Mapping[str, str] | None = None,
     allow_missing: bool = False,
 ) -> npt.NDArray[np.float32]:
-    """n x k labels of a table: 0, 1, or NaN where blank. Row numbers in errors follow the table's index."""
+    """n x k labels of a table: 0, 1, or NaN where blank. The table is one of `read_table`."""
     columns = _columns(table, findings, label_map or {})
     absent = [finding for finding in findings if finding not in columns]
     if absent and (not allow_missing or not columns):
         raise ManifestError(
             f"The table has no column for {', '.join(absent)}.",
-            "Add the column, name the label column with --label-map COLUMN=FINDING, or allow missing findings.",
+            "Add the column (blank where nothing is known), or name the label column with --label-map COLUMN=FINDING.",
         )
     labels = np.full((len(table), len(findings)), np.nan, np.float32)
     for k, finding in enumerate(findings):
         if finding in columns:
             labels[:, k] = _parse(table[columns[finding]], finding)
     return labels
-
-
-def parse_pairs(texts: Sequence[str]) -> dict[str, str]:
-    """``["label=Pneumonia"]`` as ``{"label": "Pneumonia"}``; raises `ManifestError` when one has no ``=``."""
-    pairs = [text.partition("=") for text in texts]
-    if not all(key and sign and value for key, sign, value in pairs):
-        raise ManifestError("A column pair has no equals sign.", "Write it as COLUMN=FINDING, such as label=Pneumonia.")
-    return {key: value for key, _, value in pairs}
 
 
 def _columns(table: pd.DataFrame, findings: Sequence[str], label_map: Mapping[str, str]) -> dict[str, str]:
@@ -260,19 +180,19 @@ def _columns(table: pd.DataFrame, findings: Sequence[str], label_map: Mapping[st
 
 
 def _parse(cells: pd.Series, finding: str) -> npt.NDArray[np.float32]:
-    texts = cells.astype(str).str.strip().str.lower()
+    texts = cells.str.lower()
     odd = texts[~texts.isin(list(_VALUES))]
     if len(odd):
         raise ManifestError(
-            f"The label of {finding} in row {int(odd.index[0]) + _HEADER_ROWS} is neither 0, 1 nor blank.",
+            f"The label of {finding} in row {int(odd.index[0])} is neither 0, 1 nor blank.",
             "Use 1 for present, 0 for absent and a blank for unknown.",
         )
     return texts.map(_VALUES).to_numpy(dtype=np.float32)
 
 
 def _find(names: Sequence[str], folders: Sequence[Path]) -> tuple[Path, ...]:
-    if not all(name.strip() for name in names):
-        blank = sum(not name.strip() for name in names)
+    if not all(names):
+        blank = sum(not name for name in names)
         raise ManifestError(f"{blank} rows name no image.", "Fill in the column image, or remove these rows.")
     found = [next((path for folder in folders if (path := folder / name).is_file()), None) for name in names]
     missing = sum(path is None for path in found)
@@ -284,7 +204,8 @@ def _find(names: Sequence[str], folders: Sequence[Path]) -> tuple[Path, ...]:
     return tuple(path for path in found if path is not None)
 
 
-def _counts(labels: npt.NDArray[np.float32], findings: Sequence[str]) -> tuple[LabelCount, ...]:
+def count_labels(labels: npt.NDArray[np.float32], findings: Sequence[str]) -> tuple[LabelCount, ...]:
+    """Positives and known labels of each column of n x k labels."""
     positives = np.nansum(labels, axis=0).astype(int)
     known = np.isfinite(labels).sum(axis=0)
     return tuple(LabelCount(f, int(p), int(t)) for f, p, t in zip(findings, positives, known, strict=True))

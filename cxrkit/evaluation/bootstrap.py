@@ -10,7 +10,6 @@ import numpy.typing as npt
 from cxrkit.evaluation.metrics import LEVEL, known
 
 REPLICATES = 2000
-METHOD = f"percentile of {REPLICATES} patient bootstrap replicates"
 
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
@@ -39,6 +38,11 @@ class Replicates:
         if not len(chosen) or self.clusters[chosen].min() < 2:
             return None
         return percentile_interval(self.auroc[:, chosen].mean(axis=1))
+
+
+def describe(unit: str, replicates: int) -> str:
+    """How an interval came about: what was resampled (``"patient"`` or ``"image"``), and how often."""
+    return f"percentile of {replicates} {unit} bootstrap replicates"
 
 
 def percentile_interval(samples: Floats) -> tuple[float, float] | None:

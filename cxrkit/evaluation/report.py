@@ -1,8 +1,6 @@
 """From a predictions table to the content of ``evaluation.json`` and to the metrics of a card.
 
-A predictions table has, per finding, the columns ``<finding>`` (0, 1 or blank) and
-``prob_<finding>``; ``patient_key`` or ``patient_id`` names the patient. It may come from cxrkit or
-from anyone else.
+What a predictions table holds, `cxrkit.evaluation.predictions` says.
 """
 
 from __future__ import annotations
@@ -16,8 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from cxrkit.card import Metric, OperatingPoint
-from cxrkit.errors import ManifestError
-from cxrkit.evaluation.bootstrap import METHOD, REPLICATES, Replicates, bootstrap
+from cxrkit.evaluation.bootstrap import REPLICATES, Replicates, bootstrap, describe
 from cxrkit.evaluation.metrics import (
     BINS,
     LEVEL,
@@ -28,33 +25,14 @@ from cxrkit.evaluation.metrics import (
     reliability,
 )
 from cxrkit.evaluation.operating_points import at_threshold
+from cxrkit.evaluation.predictions import label_cells, patient_keys, probability_cells
 from cxrkit.evaluation.utility import likelihood_ratios
 
-PROBABILITY = "prob_"
 SUMMARY = ("auroc", "auprc", "brier")
+WILSON = "Wilson, images treated as independent"
 RATES = ("sensitivity", "specificity", "ppv", "npv")
 
 Floats = npt.NDArray[np.float64]
-
-
-def findings_of(table: pd.DataFrame) -> tuple[str, ...]:
-    """Findings of a predictions table, in the order of its probability columns.
-
-    Raises
-    ------
-    ManifestError
-        It has none, or a probability without a label column.
-    """
-    names = tuple(c.removeprefix(PROBABILITY) for c in table.columns if c.startswith(PROBABILITY))
-    bare = [name for name in names if name not in table.columns]
-    if not names or bare:
-        lacking = f"no label column for {', '.join(bare)}" if bare else "no column that starts with prob_"
-        raise ManifestError(
-            f"The predictions table has {lacking}.",
-            "Give a column of labels and a column prob_ of probabilities for every finding, such as "
-            "Pneumonia and prob_Pneumonia.",
-        )
-    return names
 
 
 def evaluate_predictions(
@@ -76,7 +54,7 @@ def evaluate_predictions(
     Parameters
     ----------
     table
-        n rows; see the module's text. Cells may be numbers or text.
+        n rows; cells may be numbers or text.
     findings
         The k findings to judge.
     operating_points
@@ -96,20 +74,22 @@ def evaluate_predictions(
     dict
         Plain types for JSON. ``findings.<finding>`` holds n, positives, prevalence, auroc, auprc,
         brier, ece, reliability and operating_points; ``macro.auroc`` is the mean over the findings
-        whose AUROC is defined. What is undefined is None.
+        whose AUROC is defined. What is undefined is None. The intervals of the rates at an operating
+        point treat the images of one patient as independent, as its ``interval`` says.
 
     Raises
     ------
     ManifestError
         A column is missing or a cell is not what it must be.
     """
-    labels = np.stack([_labels(table, f) for f in findings], axis=1)
-    scores = np.stack([_probabilities(table, f, labels[:, k]) for k, f in enumerate(findings)], axis=1)
-    patients, unit = _patients(table)
+    labels = np.stack([label_cells(table, f) for f in findings], axis=1)
+    scores = np.stack([probability_cells(table, f, labels[:, k]) for k, f in enumerate(findings)], axis=1)
+    patients, unit = patient_keys(table)
     draws = bootstrap(labels, scores, patients, replicates=replicates, seed=seed)
+    method = describe(unit, replicates)
     stamp = {"split": split, "weights_sha256": weights_sha256}
     judged = {
-        finding: _judge(labels[:, k], scores[:, k], k, draws, stamp)
+        finding: _judge(labels[:, k], scores[:, k], k, draws, method, stamp)
         | {
             "probabilities_stated_at_prevalence": (stated_at or {}).get(finding),
             "operating_points": {
@@ -130,7 +110,7 @@ def evaluate_predictions(
         "level": LEVEL,
         "bootstrap": {"unit": unit, "replicates": replicates, "seed": seed},
         "findings": judged,
-        "macro": {"auroc": _macro(judged, draws, stamp)},
+        "macro": {"auroc": _macro(judged, draws, method, stamp)},
     }
 
 
@@ -176,7 +156,7 @@ def _metric(
     )
 
 
-def _judge(y: Floats, p: Floats, k: int, draws: Replicates, stamp: Mapping[str, Any]) -> dict[str, Any]:
+def _judge(y: Floats, p: Floats, k: int, draws: Replicates, method: str, stamp: Mapping[str, Any]) -> dict[str, Any]:
     n, positives = int(np.isfinite(y).sum()), int(np.nansum(y))
     prevalence = positives / n if n else None
     delong = auroc(y, p)
@@ -185,7 +165,6 @@ def _judge(y: Floats, p: Floats, k: int, draws: Replicates, stamp: Mapping[str, 
         if value is None:
             return None
         low, high = draws.interval(samples, k) or (None, None)
-        method = METHOD.replace(str(REPLICATES), str(len(samples)))
         return {"value": value, "low": low, "high": high, "method": method, "n": n, "positives": positives, **stamp}
 
     area = entry(delong.value if delong else None, draws.auroc)
@@ -221,13 +200,16 @@ def _at_point(y: Floats, p: Floats, point: OperatingPoint) -> dict[str, Any]:
         "fitted_on": {"split": point.split, "n": point.n, "positives": point.positives},
         "supported": point.supported,
         **dataclasses.asdict(at),
+        "interval": WILSON,
         **{name: None if rate is None else dataclasses.asdict(rate) for name, rate in rates.items()},
         "likelihood_ratio_positive": plus,
         "likelihood_ratio_negative": minus,
     }
 
 
-def _macro(judged: Mapping[str, Any], draws: Replicates, stamp: Mapping[str, Any]) -> dict[str, Any] | None:
+def _macro(
+    judged: Mapping[str, Any], draws: Replicates, method: str, stamp: Mapping[str, Any]
+) -> dict[str, Any] | None:
     defined = [k for k, entry in enumerate(judged.values()) if entry["auroc"] is not None]
     names = [name for name, entry in judged.items() if entry["auroc"] is not None]
     if not defined:
@@ -237,58 +219,9 @@ def _macro(judged: Mapping[str, Any], draws: Replicates, stamp: Mapping[str, Any
         "value": float(np.mean([judged[name]["auroc"]["value"] for name in names])),
         "low": low,
         "high": high,
-        "method": METHOD.replace(str(REPLICATES), str(len(draws.auroc))),
+        "method": method,
         "n": max(judged[name]["n"] for name in names),
         "positives": sum(judged[name]["positives"] for name in names),
         "findings": names,
         **stamp,
     }
-
-
-def _numbers(table: pd.DataFrame, column: str) -> Floats:
-    if column not in table.columns:
-        raise ManifestError(f"The predictions table has no column {column}.", "Add the column.")
-    cells = table[column]
-    if pd.api.types.is_numeric_dtype(cells):
-        return cells.to_numpy(dtype=np.float64, na_value=np.nan)
-    texts = cells.astype(object).where(cells.notna(), "").astype(str).str.strip()
-    blank = texts.str.lower().isin(["", "nan"])
-    numbers = pd.to_numeric(texts.mask(blank), errors="coerce")
-    odd = np.flatnonzero(numbers.isna() & ~blank)
-    if len(odd):
-        raise ManifestError(
-            f"The column {column} holds something other than a number in row {odd[0] + 2}.", "Use numbers only."
-        )
-    return numbers.to_numpy(dtype=np.float64, na_value=np.nan)
-
-
-def _labels(table: pd.DataFrame, finding: str) -> Floats:
-    values = _numbers(table, finding)
-    odd = np.flatnonzero(~np.isnan(values) & ~np.isin(values, (0.0, 1.0)))
-    if len(odd):
-        raise ManifestError(
-            f"The label of {finding} in row {odd[0] + 2} is neither 0, 1 nor blank.",
-            "Use 1 for present, 0 for absent and a blank for unknown.",
-        )
-    return values
-
-
-def _probabilities(table: pd.DataFrame, finding: str, labels: Floats) -> Floats:
-    values = _numbers(table, PROBABILITY + finding)
-    odd = np.flatnonzero(~np.isnan(labels) & ~((values >= 0) & (values <= 1)))
-    if len(odd):
-        raise ManifestError(
-            f"The probability of {finding} in row {odd[0] + 2} is missing or not between 0 and 1.",
-            "Give a probability for every row that has a label.",
-        )
-    return values
-
-
-def _patients(table: pd.DataFrame) -> tuple[npt.NDArray[np.str_], str]:
-    """Key of each row's patient and the unit that is resampled; a blank key is a patient of its own."""
-    rows = np.array([f"row {i}" for i in range(len(table))])
-    column = next((c for c in ("patient_key", "patient_id") if c in table.columns), None)
-    if column is None:
-        return rows, "image"
-    keys = table[column].astype(object).fillna("").astype(str).str.strip().to_numpy(dtype=np.str_)
-    return np.where(keys == "", rows, keys), "patient"

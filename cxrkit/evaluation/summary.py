@@ -35,6 +35,7 @@ def format_evaluation(evaluation: Mapping[str, Any]) -> str:
     points: list[tuple[str, ...]] = [_HEADER_POINTS, *_point_rows(evaluation)]
     if len(points) > 1:
         lines += ["", *_columns(points)]
+        lines += ["", *_footer(evaluation)]
     return "\n".join(lines)
 
 
@@ -52,6 +53,14 @@ def _point_rows(evaluation: Mapping[str, Any]) -> list[tuple[str, ...]]:
         for finding, entry in evaluation["findings"].items()
         for rule, point in entry["operating_points"].items()
     ]
+
+
+def _footer(evaluation: Mapping[str, Any]) -> list[str]:
+    """One line per way in which the intervals of the operating points were computed."""
+    ways = {
+        point["interval"] for entry in evaluation["findings"].values() for point in entry["operating_points"].values()
+    }
+    return [f"Intervals of sensitivity, specificity, PPV and NPV: {way}." for way in sorted(ways)]
 
 
 def _title(evaluation: Mapping[str, Any]) -> str:

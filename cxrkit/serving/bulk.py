@@ -1,30 +1,24 @@
-"""Run a model over a manifest, and judge and record what came out.
+"""Run a model over a manifest.
 
 The predictions table is the one that `cxrkit.evaluation` takes from anyone: one path for our models and theirs.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
 
 from cxrkit.data.manifest import IMAGE, Manifest
 from cxrkit.errors import ManifestError, RadiographError
-from cxrkit.evaluation.report import PROBABILITY, evaluate_predictions, to_metrics
+from cxrkit.evaluation.predictions import PROBABILITY
 from cxrkit.imaging.loading import load_radiograph
-from cxrkit.preset import WEIGHTS, Preset
 from cxrkit.radiograph import Radiograph
 from cxrkit.reading import Prediction
 
 LOGIT = "logit_"
-EVALUATION = "evaluation.json"
 KEPT = (IMAGE, "split", "patient_id", "patient_key", "view_position", "age", "sex")
 
 
@@ -65,7 +59,7 @@ def score_manifest(
     Raises
     ------
     ManifestError
-        An image cannot be read as a radiograph; names its row of the manifest, counted from 1.
+        An image cannot be read as a radiograph; names its row of the manifest's CSV, of which the header is 1.
     FindingUnknown
         The model does not predict a finding of the manifest.
     """
@@ -84,48 +78,10 @@ def score_manifest(
     return pd.DataFrame(columns)
 
 
-def evaluate_table(preset: Preset, table: pd.DataFrame, manifest: Manifest, *, split: str) -> dict[str, Any]:
-    """Judge a preset's predictions table at the preset's operating points; the content of ``evaluation.json``.
-
-    `split` names the manifest's rows in the record. See `cxrkit.evaluation.report.evaluate_predictions`.
-    """
-    return evaluate_predictions(
-        table,
-        preset.findings,
-        preset.operating_points,
-        split=split,
-        source=manifest.source,
-        source_sha256=manifest.sha256,
-        preset=preset.name,
-        weights_sha256=preset.weights_sha256,
-        stated_at={finding: fitted.prevalence for finding, fitted in preset.calibration.items()},
-    )
-
-
-def write_evaluation(evaluation: Mapping[str, Any], folder: str | os.PathLike[str]) -> Path:
-    """Write ``evaluation.json`` into `folder` (created if need be) and return its path."""
-    path = Path(folder) / EVALUATION
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(evaluation, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    return path
-
-
-def record_evaluation(preset: Preset, evaluation: Mapping[str, Any]) -> Preset:
-    """Store the metrics in the preset's card and ``evaluation.json`` beside it; returns the new card.
-
-    Metrics of the same split are replaced, those of other splits stay.
-    """
-    folder = preset.folder or WEIGHTS / preset.name
-    others = tuple(metric for metric in preset.metrics if metric.split != evaluation["split"])
-    recorded = dataclasses.replace(preset, metrics=others + to_metrics(evaluation))
-    recorded.save(folder)
-    write_evaluation(evaluation, folder)
-    return recorded
-
-
 def _radiographs(manifest: Manifest) -> Iterator[Radiograph]:
-    for number, path in enumerate(manifest.images, start=1):
+    for row, path in zip(manifest.rows, manifest.images, strict=True):
         try:
             yield load_radiograph(path)
         except RadiographError as error:
-            raise ManifestError(f"Image {number} of the table cannot be read. {error.message}", error.remedy) from error
+            message = f"The image in row {row} of the table cannot be read. {error.message}"
+            raise ManifestError(message, error.remedy) from error

@@ -5,9 +5,11 @@ import pandas as pd
 import pytest
 
 from cxrkit.data.leaks import assert_disjoint, hold_out, shared_patients
-from cxrkit.data.manifest import read_manifest, read_table
+from cxrkit.data.manifest import read_manifest
+from cxrkit.data.table import read_table
 from cxrkit.evaluation.metrics import auroc
-from cxrkit.evaluation.report import evaluate_predictions, findings_of
+from cxrkit.evaluation.predictions import findings_of
+from cxrkit.evaluation.report import evaluate_predictions
 
 LABELS = (
     "Cardiomegaly", "Emphysema", "Effusion", "Hernia", "Infiltration", "Mass", "Nodule", "Atelectasis",

@@ -3,6 +3,8 @@
 import hashlib
 import importlib.util
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -141,6 +143,83 @@ def test_counts_that_contradict_the_card_are_refused(script, config, tmp_path, c
     assert "contradict its card" in capsys.readouterr().err
 
 
+def test_check_with_a_manifest_compares_with_that_manifest(script, config, tmp_path, capsys):
+    table = tmp_path / "mine.csv"
+    table.write_text("image,Mass,Nodule\na,1,0\nb,0,1\nc,1,1\n")
+    arguments = ["--config", str(config), "--manifest", str(table)]
+    assert script.main(arguments) == 0
+    assert script.main([*arguments, "--check"]) == 0
+    assert script.main(["--config", str(config), "--check"]) == 1
+    table.write_text("image,Mass,Nodule\na,1,0\nb,0,1\nc,1,0\n")
+    assert script.main([*arguments, "--check"]) == 1
+    with pytest.raises(SystemExit, match="0"):
+        script.main(["--help"])
+    assert "only to --check with the same --manifest" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("option", ["--split=train", "--label-map=a=Mass", "--preset=pneumonia"])
+def test_options_of_a_manifest_need_one(script, config, capsys, option):
+    with pytest.raises(SystemExit, match="2"):
+        script.main(["--config", str(config), option])
+    assert "needs --manifest" in capsys.readouterr().err
+    assert not config.exists()
+
+
+def test_a_file_that_cannot_be_written_is_refused_without_its_name(script, tmp_path, capsys):
+    for path in (tmp_path / "secret_name" / "c.json", tmp_path):
+        assert script.main(["--config", str(path)]) == 2
+        error = capsys.readouterr().err
+        assert "cannot be written" in error
+        assert str(tmp_path) not in error
+        assert script.main(["--config", str(path), "--check"]) == 1
+
+
+def test_a_copied_preset_folder_is_refused(script, config, tmp_path, capsys):
+    shutil.copytree(tmp_path / "weights" / "pneumonia", tmp_path / "weights" / "pneumonia_copy")
+    assert script.main(["--config", str(config)]) == 2
+    assert "'pneumonia" in capsys.readouterr().err
+    assert not config.exists()
+
+
+def test_a_namesake_from_another_folder_does_not_replace_a_preset(script, config, tmp_path, capsys):
+    other = shutil.copytree(tmp_path / "weights" / "pneumonia", tmp_path / "elsewhere" / "pneumonia")
+    table = tmp_path / "mine.csv"
+    table.write_text("image,Pneumonia\na,1\nb,0\n")
+    assert script.main(["--config", str(config), "--manifest", str(table), "--preset", str(other)]) == 2
+    assert "Two folders hold a preset named 'pneumonia'" in capsys.readouterr().err
+    own = tmp_path / "weights" / "pneumonia"
+    assert script.main(["--config", str(config), "--manifest", str(table), "--preset", str(own)]) == 0
+
+
+def test_presets_of_another_folder_never_overwrite_the_shipped_file(script, tmp_path):
+    """In a copy of the repository, so that a failure harms nothing."""
+    copy = tmp_path / "copy"
+    for part in ("cxrkit", "scripts"):
+        shutil.copytree(SCRIPT.parents[1] / part, copy / part)
+    shipped = copy / "train_config.json"
+    shipped.write_text("shipped")
+
+    def run(weights, *arguments):
+        return subprocess.run(
+            [sys.executable, str(copy / "scripts" / SCRIPT.name), *arguments],
+            cwd=tmp_path, capture_output=True, text=True, timeout=60,
+            env=os.environ | {"CXRKIT_WEIGHTS": str(weights)},
+        )  # fmt: skip
+
+    for arguments in ([], ["--check"]):
+        done = run(tmp_path / "weights", *arguments)
+        assert (done.returncode, shipped.read_text()) == (2, "shipped"), done.stderr
+        assert "--config" in done.stderr
+    assert run(tmp_path / "weights", "--config", "mine.json").returncode == 0
+    assert "pneumonia" in json.loads((tmp_path / "mine.json").read_text())
+    shutil.copytree(tmp_path / "weights", copy / "weights")
+    assert run(copy / "weights").returncode == 0
+    assert "pneumonia" in json.loads(shipped.read_text())
+
+
 def test_the_shipped_file_is_fresh():
-    run = subprocess.run([sys.executable, str(SCRIPT), "--check"], cwd="/", capture_output=True, text=True, timeout=60)
+    env = {name: value for name, value in os.environ.items() if name != "CXRKIT_WEIGHTS"}
+    run = subprocess.run(
+        [sys.executable, str(SCRIPT), "--check"], cwd="/", env=env, capture_output=True, text=True, timeout=60
+    )
     assert run.returncode == 0, run.stdout + run.stderr

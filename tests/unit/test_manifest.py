@@ -8,7 +8,9 @@ import pytest
 
 from cxrkit.card import LabelCount
 from cxrkit.data.leaks import assert_disjoint, groups, hold_out, shared_patients
-from cxrkit.data.manifest import parse_pairs, read_label_counts, read_manifest, read_table
+from cxrkit.data.loss_weights import read_label_counts
+from cxrkit.data.manifest import read_manifest
+from cxrkit.data.table import parse_pairs, read_table, select_rows
 from cxrkit.errors import ManifestError
 
 TABLE = """image,split,patient_id,Mass,Nodule,age
@@ -109,7 +111,15 @@ def test_subset_by_mask_and_by_index(write):
         ("image,Mass\na.png,yes\n", {}, "label of Mass in row 2 "),
         ("image,split,Mass\na.png,x,0\nb.png,y,5\n", {"split": "y"}, "label of Mass in row 3 "),
         ("image,Mass\n", {}, "no rows"),
-        ("", {}, "cannot be read"),
+        ("", {}, "table is empty"),
+        ("\n , \n", {}, "table is empty"),
+        ("image,Mass\n\n\na.png,1\n,\nb.png,7\n", {}, "label of Mass in row 6 "),
+        ("\nimage,Mass\na.png,7\n", {}, "label of Mass in row 3 "),
+        ('image,note,Mass\na.png,"two\nlines",1\nb.png,,7\n', {}, "label of Mass in row 3 "),
+        ("image;Mass\na.png;1\n", {}, "seems to be separated by semicolons"),
+        ("image;Mass;age\na.png;1;57,5\n", {}, "seems to be separated by semicolons"),
+        ("image\tMass\na.png\t1\n", {}, "seems to be separated by tabs"),
+        ("image,Mass\na.png,1\n\nb.png,1,0\n", {}, "Row 4 of the table has 3 cells, its header 2"),
         ("name,Mass\na.png,1\n", {}, "no column named image"),
         ("image,Mass\na.png,1\n", {"split": "test"}, "no column named split"),
         ("image,split,Mass\na.png,train,1\n", {"split": "test"}, "No row has 'test'"),
@@ -131,6 +141,50 @@ def test_refusals_name_the_fault_and_never_the_file(write, text, options, messag
     assert caught.value.remedy
     assert "secret_name" not in str(caught.value)
     assert str(path.parent) not in str(caught.value)
+
+
+def test_rows_keep_the_numbers_of_the_spreadsheet(write):
+    path = write("image,split,Mass\na.png,train,1\n\n , ,\nb.png,test,\nc.png,test,0\n")
+    manifest = read_manifest(path, ["Mass"])
+    assert list(manifest.rows) == [2, 5, 6]
+    assert list(manifest.subset([2, 0]).rows) == [6, 2]
+    assert list(read_manifest(path, ["Mass"], split="test").rows) == [5, 6]
+    assert manifest.counts() == (LabelCount("Mass", 1, 2),)
+
+
+def test_cells_are_trimmed_once_for_everyone(write):
+    path = write("image, split ,patient_id,Mass\na.png,train ,7 ,1\n b.png, test,7, 0 \n")
+    manifest = read_manifest(path, ["Mass"])
+    assert list(manifest.table["split"]) == ["train", "test"]
+    assert list(manifest.patients()) == ["7", "7"]
+    assert list(read_manifest(path, ["Mass"], split="test").table["image"]) == ["b.png"]
+
+
+@pytest.mark.parametrize("column", ["patient_id", "patient_key", "image", "note"])
+def test_a_wanted_value_that_no_row_has_names_no_other_value_and_not_itself(write, column):
+    path = write(f"{column},split,Mass\nDOE^JANE,train,1\nROE^JOHN,test,0\n")
+    with pytest.raises(ManifestError) as caught:
+        select_rows(read_table(path)[0], None, {column: "POE^JIM"})
+    assert f"the column {column}" in caught.value.message
+    assert not any(name in str(caught.value) for name in ("DOE", "ROE", "POE"))
+
+
+def test_a_mistyped_split_is_answered_with_the_splits_unless_they_are_none(write):
+    table = read_table(write())[0]
+    with pytest.raises(ManifestError, match="Its values are: test, train") as caught:
+        select_rows(table, "tset")
+    assert "'tset'" in caught.value.message
+    many = "image,split,Mass\n" + "".join(f"a.png,DOE {i},1\n" for i in range(9))
+    with pytest.raises(ManifestError) as caught:
+        select_rows(read_table(write(many))[0], "test")
+    assert "DOE" not in str(caught.value)
+
+
+def test_the_remedy_for_an_absent_finding_names_no_option_that_a_door_may_lack(write):
+    with pytest.raises(ManifestError) as caught:
+        read_label_counts(write(), ["Hernia"])
+    assert "allow" not in caught.value.remedy
+    assert "--label-map" in caught.value.remedy
 
 
 def test_bytes_that_are_no_table_are_refused(tmp_path):
@@ -206,8 +260,9 @@ def test_hold_out_refuses_what_cannot_be_cut(write):
     manifest = grouped(write, [("1", "", 1), ("1", "", 0)])
     with pytest.raises(ManifestError, match="too few separate patients"):
         hold_out(manifest, 0.5, ["patient_id"], 0)
-    with pytest.raises(ValueError, match="fraction"):
-        hold_out(manifest, 1.0, ["patient_id"], 0)
+    for share in (1.0, 0.0, -0.1, 1.5, float("nan")):
+        with pytest.raises(ManifestError, match="not between 0 and 1"):
+            hold_out(manifest, share, ["patient_id"], 0)
 
 
 def test_shared_patients_are_found_and_counted_but_not_named(write):

@@ -10,8 +10,10 @@ from sklearn.metrics import roc_auc_score
 
 from cxrkit.card import Metric, OperatingPoint
 from cxrkit.data.manifest import read_manifest
+from cxrkit.data.table import read_table, select_rows
 from cxrkit.errors import FindingUnknown, ManifestError
-from cxrkit.evaluation.report import evaluate_predictions, findings_of, to_metrics
+from cxrkit.evaluation.predictions import findings_of
+from cxrkit.evaluation.report import evaluate_predictions, to_metrics
 from cxrkit.evaluation.summary import format_evaluation
 from cxrkit.reading import FindingScore, Prediction
 from cxrkit.serving.bulk import score_manifest
@@ -75,6 +77,7 @@ def test_rates_at_the_operating_point_as_it_was_fixed():
     assert at["sensitivity"]["value"] == pytest.approx((called & truth).sum() / truth.sum())
     assert at["specificity"]["value"] == pytest.approx((~called & ~truth).sum() / (~truth).sum())
     assert at["sensitivity"]["method"] == "Wilson"
+    assert at["interval"] == "Wilson, images treated as independent"
     assert at["fitted_on"] == {"split": "val", "n": 300, "positives": 90}
     assert at["supported"] is True
     assert got["findings"]["Nodule"]["operating_points"]["youden"]["supported"] is False
@@ -116,6 +119,10 @@ def test_without_patients_the_image_is_the_unit():
     got = judge(predictions().drop(columns="patient_id"))
     assert got["bootstrap"]["unit"] == "image"
     assert got["patients"] is None
+    assert got["findings"]["Mass"]["auroc"]["method"] == "percentile of 200 image bootstrap replicates"
+    assert got["macro"]["auroc"]["method"] == "percentile of 200 image bootstrap replicates"
+    by_patient = judge(predictions())["macro"]["auroc"]["method"]
+    assert by_patient == "percentile of 200 patient bootstrap replicates"
 
 
 def test_findings_come_from_the_probability_columns():
@@ -143,6 +150,13 @@ def test_bad_cells_are_refused_by_row(column, value, message):
         judge(table)
 
 
+def test_a_bad_cell_is_named_by_its_row_in_the_file(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("split,Mass,prob_Mass\ntrain,1,0.5\n\ntest,1,0.5\ntest,0,1.5\n")
+    with pytest.raises(ManifestError, match="probability of Mass in row 5"):
+        judge(select_rows(read_table(path)[0], "test"), ["Mass"])
+
+
 def test_summary_shows_intervals_dashes_and_unsupported_points():
     table = predictions().assign(Hernia=0, prob_Hernia=0.01)
     got = judge(table, ["Mass", "Nodule", "Hernia"], [point(), point("Nodule", 0.4, 100, 20)], preset="demo")
@@ -155,6 +169,8 @@ def test_summary_shows_intervals_dashes_and_unsupported_points():
     assert any(line.startswith("mean of 2 ") for line in lines)
     assert "unsupported" in next(line for line in lines if line.startswith("Nodule, youden"))
     assert "unsupported" not in next(line for line in lines if line.startswith("Mass, youden"))
+    assert lines[-1] == "Intervals of sensitivity, specificity, PPV and NPV: Wilson, images treated as independent."
+    assert "Wilson" not in format_evaluation(judge(table, ["Mass"]))
 
 
 class Brightness:
@@ -195,9 +211,11 @@ def test_bulk_scores_every_row_in_order(manifest_path):
 
 def test_bulk_names_the_row_of_an_unreadable_image_but_not_the_file(manifest_path):
     (manifest_path.parent / "1.png").write_bytes(b"not an image")
-    with pytest.raises(ManifestError, match=r"Image 2 of the table cannot be read\.") as caught:
+    with pytest.raises(ManifestError, match=r"The image in row 3 of the table cannot be read\.") as caught:
         score_manifest(Brightness(), read_manifest(manifest_path, ["Mass"]))
     assert "1.png" not in str(caught.value)
+    with pytest.raises(ManifestError, match=r"The image in row 3 of"):  # still so when it is the first row taken
+        score_manifest(Brightness(), read_manifest(manifest_path, ["Mass"], only={"patient_id": "8"}))
 
 
 def test_bulk_refuses_a_finding_that_the_model_lacks(manifest_path):

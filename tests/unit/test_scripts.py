@@ -1,5 +1,6 @@
 """scripts/evaluate.py and scripts/predict.py through their main(), with a tiny model."""
 
+import ast
 import importlib.util
 import json
 import shutil
@@ -12,7 +13,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cxrkit.errors import ManifestError
+from cxrkit.model.manager import XRayModelManager
 from cxrkit.preset import Preset
+from cxrkit.serving.judging import ALL_ROWS, record_evaluation
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 
@@ -90,9 +94,91 @@ def test_evaluate_refuses_with_2(preset, manifest, tmp_path, capsys):
     assert "no column for Pneumonia" in captured.err
     assert not (tmp_path / "o").exists()
     assert run("evaluate", "--preset", tmp_path / "none", "--manifest", manifest, "--out", tmp_path / "o") == 2
-    for bad in (["--preset", "x"], ["--predictions", "x", "--record"], []):
+    for bad in (["--preset", "x"], ["--split", "test"], []):
         with pytest.raises(SystemExit, match="2"):
             run("evaluate", *bad, "--out", tmp_path / "o")
+
+
+@pytest.mark.parametrize(
+    "option",
+    [["--manifest", "m.csv"], ["--images", "d"], ["--label-map", "a=b"], ["--allow-missing"], ["--record"]],
+    ids=lambda option: option[0],
+)
+def test_evaluate_refuses_options_that_predictions_do_not_take(option, tmp_path, capsys):
+    table = tmp_path / "p.csv"
+    table.write_text("Mass,prob_Mass\n1,0.9\n0,0.2\n")
+    assert run("evaluate", "--predictions", table, "--out", tmp_path / "o") == 0
+    with pytest.raises(SystemExit, match="2"):
+        run("evaluate", "--predictions", table, *option, "--split", "test", "--out", tmp_path / "o2")
+    assert f"{option[0]} does not go with --predictions" in capsys.readouterr().err
+    assert not (tmp_path / "o2").exists()
+
+
+@pytest.mark.parametrize("rows", [[], ["--only", "patient_id=1"], ["--split", "test", "--only", "patient_id=1"]])
+def test_a_card_records_whole_splits_alone(rows, preset, manifest, tmp_path, capsys):
+    before = (preset / "preset.json").read_bytes()
+    with pytest.raises(SystemExit, match="2"):
+        run("evaluate", "--preset", preset, "--manifest", manifest, *rows, "--label-map", "label=Pneumonia",
+            "--out", tmp_path / "o", "--record")  # fmt: skip
+    assert "whole split" in capsys.readouterr().err
+    assert (preset / "preset.json").read_bytes() == before
+    assert not (preset / "evaluation.json").exists()
+
+
+def test_a_card_takes_no_evaluation_of_all_rows(preset):
+    card = Preset.load(preset)
+    with pytest.raises(ManifestError, match="all rows"):
+        record_evaluation(card, {"split": ALL_ROWS, "weights_sha256": card.weights_sha256, "findings": {}})
+    assert not (preset / "evaluation.json").exists()
+
+
+def test_a_card_that_cannot_be_written_is_refused_without_its_name(preset, manifest, tmp_path, capsys, monkeypatch):
+    def fail(self, folder):
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr(Preset, "save", fail)
+    assert run("evaluate", "--preset", preset, "--manifest", manifest, "--split", "test",
+               "--label-map", "label=Pneumonia", "--out", tmp_path / "o", "--record") == 2  # fmt: skip
+    error = capsys.readouterr().err
+    assert "cannot be written" in error
+    assert str(preset) not in error
+
+
+def test_evaluate_into_a_file_is_refused_before_anything_is_scored(preset, manifest, tmp_path, capsys, monkeypatch):
+    out = tmp_path / "secret_name"
+    out.write_text("x")
+    monkeypatch.setattr(XRayModelManager, "predict_many", lambda *a: pytest.fail("scored in vain"))
+    table = tmp_path / "p.csv"
+    table.write_text("Mass,prob_Mass\n1,0.9\n0,0.2\n")
+    of_preset = ["--preset", preset, "--manifest", manifest, "--label-map", "label=Pneumonia"]
+    for what in (of_preset, ["--predictions", table]):
+        assert run("evaluate", *what, "--out", out) == 2
+        error = capsys.readouterr().err
+        assert "cannot be written" in error
+        assert "secret_name" not in error
+    assert out.read_text() == "x"
+    inside = tmp_path / "folder"
+    (inside / "evaluation.json").mkdir(parents=True)
+    assert run("evaluate", "--predictions", table, "--out", inside) == 2
+
+
+def test_a_mistyped_split_is_answered_before_keras_is_loaded(preset, manifest, tmp_path):
+    arguments = ["--preset", str(preset), "--manifest", str(manifest), "--split", "tset",
+                 "--label-map", "label=Pneumonia", "--out", str(tmp_path / "o")]  # fmt: skip
+    code = (
+        f"import runpy, sys; script = runpy.run_path({str(SCRIPTS / 'evaluate.py')!r});"
+        f"print(script['main']({arguments!r}), 'keras' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd="/", capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "2 False"
+    assert "Its values are: test, train" in done.stderr
+
+
+def test_doors_are_thin():
+    for name in ("evaluate", "predict", "calculate_loss"):
+        tree = ast.parse((SCRIPTS / f"{name}.py").read_text())
+        defined = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+        assert defined <= {"main", "parse", "show_progress"}, name
 
 
 def test_predict_json_goes_on_after_an_unreadable_file(preset, manifest, tmp_path, capsys):

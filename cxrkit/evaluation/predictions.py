@@ -1,0 +1,100 @@
+"""The cells of a predictions table, checked.
+
+A predictions table has, per finding, the columns ``<finding>`` (0, 1 or blank) and
+``prob_<finding>``; ``patient_key`` or ``patient_id`` names the patient. It may come from cxrkit or
+from anyone else. Errors name a row as a spreadsheet numbers it: by the table's index where that is
+called ``row`` (as `cxrkit.data.table.read_table` leaves it), else by its place below a header.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from cxrkit.errors import ManifestError
+
+PROBABILITY = "prob_"
+ROW = "row"
+
+Floats = npt.NDArray[np.float64]
+Unit = Literal["patient", "image"]
+
+
+def findings_of(table: pd.DataFrame) -> tuple[str, ...]:
+    """Findings of a predictions table, in the order of its probability columns.
+
+    Raises
+    ------
+    ManifestError
+        It has none, or a probability without a label column.
+    """
+    names = tuple(c.removeprefix(PROBABILITY) for c in table.columns if c.startswith(PROBABILITY))
+    bare = [name for name in names if name not in table.columns]
+    if not names or bare:
+        lacking = f"no label column for {', '.join(bare)}" if bare else "no column that starts with prob_"
+        raise ManifestError(
+            f"The predictions table has {lacking}.",
+            "Give a column of labels and a column prob_ of probabilities for every finding, such as "
+            "Pneumonia and prob_Pneumonia.",
+        )
+    return names
+
+
+def _numbers(table: pd.DataFrame, column: str) -> Floats:
+    if column not in table.columns:
+        raise ManifestError(f"The predictions table has no column {column}.", "Add the column.")
+    cells = table[column]
+    if pd.api.types.is_numeric_dtype(cells):
+        return cells.to_numpy(dtype=np.float64, na_value=np.nan)
+    texts = cells.astype(object).where(cells.notna(), "").astype(str).str.strip()
+    blank = texts.str.lower().isin(["", "nan"])
+    numbers = pd.to_numeric(texts.mask(blank), errors="coerce")
+    odd = np.flatnonzero(numbers.isna() & ~blank)
+    if len(odd):
+        raise ManifestError(
+            f"The column {column} holds something other than a number in row {_row(table, odd)}.", "Use numbers only."
+        )
+    return numbers.to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def label_cells(table: pd.DataFrame, finding: str) -> Floats:
+    """Labels of one finding (n): 0, 1 or NaN; raises `ManifestError` for anything else."""
+    values = _numbers(table, finding)
+    odd = np.flatnonzero(~np.isnan(values) & ~np.isin(values, (0.0, 1.0)))
+    if len(odd):
+        raise ManifestError(
+            f"The label of {finding} in row {_row(table, odd)} is neither 0, 1 nor blank.",
+            "Use 1 for present, 0 for absent and a blank for unknown.",
+        )
+    return values
+
+
+def probability_cells(table: pd.DataFrame, finding: str, labels: Floats) -> Floats:
+    """Probabilities of one finding (n); raises `ManifestError` where a known label has none in 0..1."""
+    values = _numbers(table, PROBABILITY + finding)
+    odd = np.flatnonzero(~np.isnan(labels) & ~((values >= 0) & (values <= 1)))
+    if len(odd):
+        raise ManifestError(
+            f"The probability of {finding} in row {_row(table, odd)} is missing or not between 0 and 1.",
+            "Give a probability for every row that has a label.",
+        )
+    return values
+
+
+def patient_keys(table: pd.DataFrame) -> tuple[npt.NDArray[np.str_], Unit]:
+    """Key of each row's patient and the unit that is resampled; a blank key is a patient of its own."""
+    rows = np.array([f"row {i}" for i in range(len(table))])
+    column = next((c for c in ("patient_key", "patient_id") if c in table.columns), None)
+    if column is None:
+        return rows, "image"
+    keys = table[column].astype(object).fillna("").astype(str).str.strip().to_numpy(dtype=np.str_)
+    return np.where(keys == "", rows, keys), "patient"
+
+
+def _row(table: pd.DataFrame, odd: npt.NDArray[np.int64]) -> int:
+    """Number of the first odd row."""
+    place = int(odd[0])
+    return int(table.index[place]) if table.index.name == ROW else place + 2

@@ -1,0 +1,47 @@
+"""A reading as one record per file: plain types for a machine, lines for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from cxrkit.errors import CxrError
+from cxrkit.preset import Preset
+from cxrkit.reading import Reading
+
+
+def to_record(reading: Reading, preset: Preset) -> dict[str, Any]:
+    """A reading as plain types without its maps, with the verdict at each supported operating point."""
+    record = reading.to_dict()
+    for finding, entry in record["findings"].items():
+        del entry["explanation"]
+        entry["stated_at_prevalence"] = preset.calibration[finding].prevalence
+        entry["operating_points"] = {
+            point.rule: {
+                "positive": entry["probability"] >= point.threshold,
+                "threshold": point.threshold,
+                "sensitivity": point.sensitivity,
+                "specificity": point.specificity,
+                "fitted_on": {"split": point.split, "n": point.n, "positives": point.positives},
+            }
+            for point in preset.operating_points
+            if point.finding == finding and point.supported
+        }
+    return record
+
+
+def error_record(error: CxrError) -> dict[str, Any]:
+    """What stands in the place of a reading that could not be had."""
+    return {"error": {"message": error.message, "remedy": error.remedy}}
+
+
+def format_record(name: str, record: Mapping[str, Any]) -> str:
+    """The lines of one file for a person, most probable finding first."""
+    if "error" in record:
+        return f"{name}\n  {record['error']['message']}\n  {record['error']['remedy']}"
+    lines = [name]
+    for finding, entry in sorted(record["findings"].items(), key=lambda item: -item[1]["probability"]):
+        past = [rule for rule, point in entry["operating_points"].items() if point["positive"]]
+        verdict = f"past {', '.join(past)}" if past else "" if entry["operating_points"] else "no supported threshold"
+        lines.append(f"  {finding:20} {entry['probability']:.4f}  {verdict}".rstrip())
+    return "\n".join(lines + [f"  ! {text}" for text in record["warnings"]])
