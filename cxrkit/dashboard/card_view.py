@@ -8,7 +8,6 @@ from html import escape
 import streamlit as st
 
 from cxrkit.card import MINIMUM_POSITIVES, Metric
-from cxrkit.dashboard import services
 from cxrkit.dashboard.findings_panel import percent
 from cxrkit.dashboard.ranking import RULES
 from cxrkit.findings import finding_text
@@ -17,14 +16,6 @@ from cxrkit.preset import Preset
 # How the names of metrics in a card are spelt for a reader, in the order of the columns.
 DISCRIMINATION = {"auroc": "AUROC", "auprc": "AUPRC", "brier": "Brier score"}
 RATES = {"sensitivity": "Sensitivity", "specificity": "Specificity", "ppv": "PPV", "npv": "NPV"}
-
-
-def choose_card() -> Preset:
-    """The preset whose card is shown; the same choice as on the Read page."""
-    presets = services.presets()
-    with st.sidebar:
-        name = st.selectbox("Model", list(presets), format_func=lambda n: presets[n].title, key="chosen_preset")
-    return presets[name]
 
 
 def card(preset: Preset) -> None:

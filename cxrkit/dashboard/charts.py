@@ -7,9 +7,10 @@ the radiograph that it covers; colour, resizing and blending happen here.
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -21,7 +22,7 @@ from cxrkit.radiograph import Radiograph
 from cxrkit.reading import Explanation
 
 LONG_SIDE = 1024
-MAP_SIDE = 320  # the map is smooth: more pixels would only cost transfer
+MAP_SIDE = 256  # the map is smooth: more pixels would only cost transfer
 HALF_PEAK = 0.5
 COLOUR_MAPS = {
     "Inferno": cv2.COLORMAP_INFERNO,
@@ -31,6 +32,7 @@ COLOUR_MAPS = {
 }
 CONTOUR_COLOUR = "#7fe3ff"
 
+Figure: TypeAlias = go.Figure
 Bytes2D = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 
@@ -47,15 +49,12 @@ class DisplayCopy:
         The same as a JPEG data URI.
     height, width
         Of the radiograph itself, in pixels: the coordinates of the page's axes.
-    sha256
-        Of the radiograph: zoom and pan belong to it and end with it.
     """
 
     levels: Bytes2D
     uri: str
     height: int
     width: int
-    sha256: str
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ def display_copy(radiograph: Radiograph) -> DisplayCopy:
     done, encoded = cv2.imencode(".jpg", levels, [cv2.IMWRITE_JPEG_QUALITY, 90])
     if not done:
         raise RuntimeError("OpenCV could not encode the display copy")
-    return DisplayCopy(levels, _uri(encoded.tobytes(), "jpeg"), height, width, radiograph.sha256)
+    return DisplayCopy(levels, _uri(encoded.tobytes(), "jpeg"), height, width)
 
 
 def heat(
@@ -129,11 +128,12 @@ def contours(values: Floats, height: int, width: int, level: float = HALF_PEAK) 
         if len(points) > 2:
             # A running mean takes the pixel steps out of the closed line.
             points = np.mean([np.roll(points, shift, axis=0) for shift in (-2, -1, 0, 1, 2)], axis=0)
+            points = points[:: max(1, len(points) // 240)]
             outlines.append(np.concatenate([points, points[:1]]))
     return outlines
 
 
-def empty_viewer() -> go.Figure:
+def empty_viewer() -> Figure:
     """The viewer before the first radiograph: an unlit light box."""
     figure = go.Figure()
     hidden = {"visible": False, "fixedrange": True}
@@ -144,29 +144,28 @@ def empty_viewer() -> go.Figure:
 
 
 def viewer(
-    copy: DisplayCopy,
-    explanation: Explanation | None = None,
-    look: Look = Look(),
-) -> go.Figure:
-    """The radiograph with the map over it, to zoom and pan; axes are radiograph pixels.
+    copy: DisplayCopy, explanations: Mapping[str, Explanation] | None = None, colour_map: str = "Inferno"
+) -> Figure:
+    """The radiograph with every map over it, to zoom and pan; axes are radiograph pixels.
 
-    Without an explanation, or without positive evidence in it, the radiograph stands alone.
+    Streamlit draws a chart anew, and forgets its zoom, whenever anything in it changes. So all maps
+    are in the chart at once, and `layers_css` shows one of them: choosing a finding or moving the
+    opacity keeps the zoom and sends no picture.
     """
     height, width = copy.height, copy.width
-    place = {"xref": "x", "yref": "y", "x": 0, "y": 0, "sizex": width, "sizey": height, "sizing": "stretch"}
-    images = [{"source": copy.uri, "layer": "below", **place}]
-    # Plotly takes two images of equal place and size for one and drops the second.
-    over = {**place, "sizex": width * (1 + 1e-9)}
+    place = {"xref": "x", "yref": "y", "x": 0, "y": 0, "sizey": height, "sizing": "stretch", "layer": "below"}
+    images = [{"source": copy.uri, "sizex": width, **place}]
     figure = go.Figure()
     # Plotly draws no axes without a trace; this one is invisible.
     figure.add_scatter(x=[0, width], y=[0, height], mode="markers", marker={"opacity": 0}, hoverinfo="skip")
-    if explanation is not None and explanation.has_positive_evidence:
+    for layer, explanation in enumerate(_with_evidence(explanations or {}), start=1):
         values, covered = heat(explanation, height, width, _size(height, width, MAP_SIDE))
-        images.append({"source": _overlay_uri(values, covered, look), "layer": "below", **over})
-        if look.contour:
-            x, y = _joined(contours(values, height, width))
-            line = {"color": CONTOUR_COLOUR, "width": 1.6}
-            figure.add_scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip")
+        # Plotly takes images of equal place and size for one and drops all but the first.
+        sizex = width * (1 + layer * 1e-9)
+        images.append({"source": _overlay_uri(values, covered, colour_map), "sizex": sizex, **place})
+        x, y = _joined(contours(values, height, width))
+        line = {"color": CONTOUR_COLOUR, "width": 1.6}
+        figure.add_scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip")
     axis = {"visible": False, "constrain": "domain", "showgrid": False, "zeroline": False}
     figure.update_layout(
         images=images,
@@ -178,10 +177,29 @@ def viewer(
         showlegend=False,
         dragmode="pan",
         hovermode=False,
-        uirevision=copy.sha256,
         modebar={"orientation": "v", "bgcolor": "rgba(0,0,0,0.45)", "color": "#c3ced6", "activecolor": "#fff"},
     )
     return figure
+
+
+def layers_css(container: str, explanations: Mapping[str, Explanation], finding: str, look: Look) -> str:
+    """Style sheet that shows one finding's map and contour in a `viewer` inside `container`, a CSS selector.
+
+    Without positive evidence the radiograph stands alone. Plotly writes opacities of its own into the
+    elements, hence ``!important``.
+    """
+    shown = [e.finding for e in _with_evidence(explanations)]
+    rules = [f"{container} image:nth-of-type(n+2), {container} .scatterlayer .trace {{ opacity: 0 !important; }}"]
+    if finding in shown:
+        layer = shown.index(finding) + 2  # the radiograph, or the invisible trace, is the first
+        rules.append(f"{container} image:nth-of-type({layer}) {{ opacity: {look.opacity:.2f} !important; }}")
+        if look.contour:
+            rules.append(f"{container} .scatterlayer .trace:nth-of-type({layer}) {{ opacity: 1 !important; }}")
+    return "\n".join(rules)
+
+
+def _with_evidence(explanations: Mapping[str, Explanation]) -> list[Explanation]:
+    return [e for e in explanations.values() if e.has_positive_evidence]
 
 
 VIEWER_CONFIG = {
@@ -249,14 +267,14 @@ def _wrapped(
     return lines
 
 
-def _overlay_uri(values: Floats, covered: npt.NDArray[np.bool_], look: Look) -> str:
+def _overlay_uri(values: Floats, covered: npt.NDArray[np.bool_], colour_map: str) -> str:
     # Opacity follows the evidence, so that the radiograph stays itself where the model did not look.
-    alpha = np.rint(255 * look.opacity * values * covered)[:, :, None]
-    rgba = np.concatenate([_coloured(values, look.colour_map), alpha], axis=2).astype(np.uint8)
-    done, encoded = cv2.imencode(".png", cv2.cvtColor(rgba, cv2.COLOR_RGBA2BGRA), [cv2.IMWRITE_PNG_COMPRESSION, 4])
+    alpha = np.rint(255 * values * covered)[:, :, None]
+    rgba = np.concatenate([_coloured(values, colour_map), alpha], axis=2).astype(np.uint8)
+    done, encoded = cv2.imencode(".webp", cv2.cvtColor(rgba, cv2.COLOR_RGBA2BGRA), [cv2.IMWRITE_WEBP_QUALITY, 90])
     if not done:
         raise RuntimeError("OpenCV could not encode the map")
-    return _uri(encoded.tobytes(), "png")
+    return _uri(encoded.tobytes(), "webp")
 
 
 def _coloured(values: Floats, colour_map: str) -> Floats:

@@ -24,9 +24,6 @@ ROUTER = "streamlit_app.py"
 READ = "pages/read.py"
 MODEL_INFO = "pages/model_info.py"
 
-KEPT = ("chosen_preset", "chosen_rule", "map_opacity", "map_colours", "map_contour")
-"""Widgets whose choice outlives a visit to another page."""
-
 _ROUTED = "router_has_run"
 _WANTED = "page_wanted_before_the_router"
 _STYLE = Path(__file__).with_name("style.css")
@@ -43,23 +40,12 @@ def route() -> None:
     }
     chosen = st.navigation(list(pages.values()), position="top")
     st.session_state[_ROUTED] = True
-    _keep_choices()
     wanted = st.session_state.pop(_WANTED, None)
     if wanted is not None:
         path, query = wanted
         st.switch_page(pages[path], query_params=query)
     st.html(_STYLE)
     chosen.run()
-
-
-def _keep_choices() -> None:
-    """Carry choices over other pages: Streamlit forgets every widget that the current page does not show."""
-    kept = st.session_state.setdefault("kept_choices", {})
-    for key in KEPT:
-        if key in st.session_state:
-            kept[key] = st.session_state[key]
-        elif key in kept:
-            st.session_state[key] = kept[key]
 
 
 def begin(page: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 KEPT_RADIOGRAPHS = 3
 CHOSEN_FINDING = "chosen_finding"  # session key: the finding that the reader looks at
 _RADIOGRAPHS, _SHOWN, _FAILURE, _INTAKES = "radiographs", "shown_radiograph", "intake_failure", "intakes"
+_CHOICES = "kept_choices"
 
 
 # -- presets and models ------------------------------------------------------------------------
@@ -70,12 +72,30 @@ def _manager(folder: str, card_sha256: str, _preset: Preset) -> XRayModelManager
     loaded = XRayModelManager(_preset)
     sample = phantom(size=256)
     reading = loaded.read(sample)  # the first call traces the network
-    charts.viewer(charts.display_copy(sample), reading.explanations[loaded.findings[0]])
+    charts.viewer(charts.display_copy(sample), reading.explanations).to_json()
     return loaded
 
 
 def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+# -- the reader's choices ----------------------------------------------------------------------
+
+
+def recall(key: str, default: object, allowed: Collection[object] = ()) -> None:
+    """Set a widget, before it is placed, to what it was when the reader last saw it.
+
+    Streamlit forgets every widget that the current page does not show.
+    """
+    if key not in st.session_state:
+        kept = st.session_state.get(_CHOICES, {}).get(key, default)
+        st.session_state[key] = kept if not allowed or kept in allowed else default
+
+
+def keep(key: str, value: object) -> None:
+    """Remember a widget's value for `recall`."""
+    st.session_state[_CHOICES] = {**st.session_state.get(_CHOICES, {}), key: value}
 
 
 # -- one patient's radiographs -----------------------------------------------------------------
@@ -128,7 +148,7 @@ def clear_patient() -> None:
     for key in (_RADIOGRAPHS, _SHOWN, _FAILURE, CHOSEN_FINDING):
         st.session_state.pop(key, None)
     st.session_state[_INTAKES] = st.session_state.get(_INTAKES, 0) + 1
-    for cache in (_reading, _display_copy):
+    for cache in (_reading, _display_copy, _viewer):
         cache.clear()
 
 
@@ -175,6 +195,18 @@ def display_copy(radiograph: Radiograph) -> charts.DisplayCopy:
 @st.cache_resource(scope="session", max_entries=KEPT_RADIOGRAPHS, ttl="8h", show_spinner=False)
 def _display_copy(radiograph_sha256: str, _radiograph: Radiograph) -> charts.DisplayCopy:
     return charts.display_copy(_radiograph)
+
+
+def viewer(radiograph: Radiograph, reading: Reading, colour_map: str) -> charts.Figure:
+    """The chart of a radiograph with all maps of its reading."""
+    return _viewer(radiograph.sha256, reading.weights_sha256, colour_map, radiograph, reading)
+
+
+@st.cache_resource(scope="session", max_entries=4, ttl="8h", show_spinner=False)
+def _viewer(
+    radiograph_sha256: str, weights_sha256: str, colour_map: str, _radiograph: Radiograph, _reading: Reading
+) -> charts.Figure:
+    return charts.viewer(display_copy(_radiograph), _reading.explanations, colour_map)
 
 
 def reading_json(reading: Reading) -> bytes:

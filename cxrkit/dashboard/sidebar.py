@@ -33,15 +33,23 @@ class Choice:
     custom: dict[str, float]
 
 
+def choose_preset() -> Preset:
+    """The model, the same on every page."""
+    presets = services.presets()
+    names = list(presets)
+    with st.sidebar:
+        services.recall("chosen_preset", names[0], names)
+        name = st.selectbox("Model", names, format_func=lambda n: presets[n].title, key="chosen_preset")
+        services.keep("chosen_preset", name)
+    return presets[name]
+
+
 def choose_model() -> Choice:
     """The first part of the sidebar: preset and operating point."""
-    presets = services.presets()
+    preset = choose_preset()
     with st.sidebar:
-        names = list(presets)
-        name = st.selectbox("Model", names, format_func=lambda n: presets[n].title, key="chosen_preset")
-        preset = presets[name]
         st.caption(plain(f"Trained on: {preset.population.description}"))
-        st.session_state.setdefault("chosen_rule", "youden")
+        services.recall("chosen_rule", "youden")
         rule: Rule = st.radio(
             "Operating point",
             list(RULES),
@@ -49,6 +57,7 @@ def choose_model() -> Choice:
             captions=[meaning for _, meaning in RULES.values()],
             key="chosen_rule",
         )
+        services.keep("chosen_rule", rule)
     custom: dict[str, float] = st.session_state.setdefault(_CUSTOM, {}).setdefault(preset.name, {})
     return Choice(preset, rule, custom)
 

@@ -100,8 +100,9 @@ def quality_line(radiograph: Radiograph, reading: Reading, preset: Preset) -> st
 def _picture(radiograph: Radiograph, reading: Reading, choice: Choice, finding: str) -> None:
     """The viewer and its controls: a fragment, so that a slider redraws the map and nothing else."""
     findings = list(choice.preset.findings)
-    st.session_state.setdefault("map_opacity", round(100 * charts.Look.opacity))
-    st.session_state.setdefault("map_contour", charts.Look.contour)
+    services.recall("map_opacity", round(100 * charts.Look.opacity))
+    services.recall("map_colours", charts.Look.colour_map)
+    services.recall("map_contour", charts.Look.contour)
     with st.container(key="controls", horizontal=True, vertical_alignment="center"):
         # The key names the finding: choosing a row of the panel must move this field too.
         wanted = st.selectbox(
@@ -117,28 +118,30 @@ def _picture(radiograph: Radiograph, reading: Reading, choice: Choice, finding: 
             "Opacity", 0, 100, step=5, format="opacity %d %%", key="map_opacity", label_visibility="collapsed"
         )
         contour = st.toggle("Half-peak contour", key="map_contour")
+    for key, value in (("map_opacity", opacity), ("map_colours", colours), ("map_contour", contour)):
+        services.keep(key, value)
     if wanted != finding:
         choose(wanted)
         st.rerun()
     explanation = reading.explanations[finding]
     look = charts.Look(colours, opacity / 100, contour)
     copy = services.display_copy(radiograph)
-    label = finding_text(finding).label
     with st.container(key="viewport"):
         st.plotly_chart(
-            charts.viewer(copy, explanation, look),
+            services.viewer(radiograph, reading, colours),
             width="stretch",
             height="stretch",
             theme=None,
             key="radiograph",
             config=charts.VIEWER_CONFIG,
-            alt=f"Radiograph with the Grad-CAM map of {label}",
+            alt="Radiograph; the line under it says which map lies over it",
         )
     at = standing(choice.preset, finding, reading.prediction[finding], choice.rule, choice.custom)
     captions = export_captions(reading, explanation, at.threshold, choice.rule)
     with st.container(key="below", horizontal=True):
         st.html(
             map_caption(reading, explanation, colours)
+            + f"<style>{charts.layers_css('.st-key-viewport', reading.explanations, finding, look)}</style>"
             + f'<p class="cx-quality">{escape(quality_line(radiograph, reading, choice.preset))}</p>'
         )
         st.download_button(
@@ -178,8 +181,9 @@ def map_caption(reading: Reading, explanation: Explanation, colours: str) -> str
     elif len(reading.explanations) > 1:
         compared = " The strongest of all maps."
     ramp = ",".join(charts.colour_stops(colours))
+    scale = f'<span class="cx-ramp" style="background:linear-gradient(90deg,{ramp})"></span>'
     return (
-        f'<p class="cx-caption"><span class="cx-ramp" style="background:linear-gradient(90deg,{ramp})"></span> '
+        f'<p class="cx-caption"><b>{label}</b> {scale} '
         f"0 to peak, {GRID_CAPTION.format(rows=rows, columns=columns)}.{compared}</p>"
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 
 import numpy as np
@@ -78,19 +79,27 @@ def test_contour_is_closed_and_surrounds_half_of_the_peak() -> None:
     assert np.abs(inside - 0.5).max() < 0.08
 
 
-def test_viewer_without_evidence_shows_the_radiograph_alone() -> None:
+def test_viewer_holds_every_map_with_evidence_at_a_place_of_its_own() -> None:
+    # Plotly silently drops all but the first of several images that agree in place and size.
     copy = charts.display_copy(radiograph(60, 90))
-    alone = charts.viewer(copy, explanation(np.zeros((7, 7)), 60, 90))
-    assert len(alone.layout.images) == 1
-    assert len(charts.viewer(copy, explanation(one_cell(2, 2), 60, 90)).layout.images) == 2
+    grids = {"Mass": one_cell(2, 2), "Edema": np.zeros((7, 7)), "Hernia": one_cell(5, 5)}
+    maps = {f: dataclasses.replace(explanation(g, 60, 90), finding=f) for f, g in grids.items()}
+    figure = charts.viewer(copy, maps)
+    images = figure.layout.images
+    assert len(images) == 3
+    assert len({i.sizex for i in images}) == 3
+    assert max(i.sizex for i in images) == pytest.approx(90)
+    assert len(figure.data) == 3  # the invisible trace and two contours
+    assert len(charts.viewer(copy).layout.images) == 1
 
+    def css(finding: str, contour: bool = True) -> str:
+        return charts.layers_css(".v", maps, finding, charts.Look(opacity=0.3, contour=contour))
 
-def test_the_two_pictures_of_the_viewer_differ_in_place() -> None:
-    # Plotly silently drops the second of two images that agree in place and size.
-    copy = charts.display_copy(radiograph(60, 90))
-    first, second = charts.viewer(copy, explanation(one_cell(2, 2), 60, 90)).layout.images
-    assert (first.sizex, first.sizey) != (second.sizex, second.sizey)
-    assert second.sizex == pytest.approx(first.sizex)
+    assert ".v image:nth-of-type(2) { opacity: 0.30 !important; }" in css("Mass")
+    assert ".v image:nth-of-type(3) { opacity: 0.30 !important; }" in css("Hernia")
+    assert ".trace:nth-of-type(3) { opacity: 1 !important; }" in css("Hernia")
+    assert "opacity: 1 !" not in css("Hernia", contour=False)
+    assert css("Edema").count("{") == 1  # all maps hidden, none shown
 
 
 def test_display_copy_is_bounded() -> None:
