@@ -19,7 +19,6 @@ from PIL import (
     BmpImagePlugin,
     Image,
     ImageFile,
-    ImageOps,
     JpegImagePlugin,
     PngImagePlugin,
     TiffImagePlugin,
@@ -62,7 +61,19 @@ DAMAGE = (
 )
 
 WHITE_IS_ZERO, PHOTOMETRIC, TILE_WIDTH, TILE_LENGTH = 0, 262, 322, 323  # TIFF 6.0
-ORIENTATION = 274  # EXIF
+ORIENTATION = 274  # EXIF 2.32, 4.6.4 A; the values say which edges the first row and column are
+
+# From the stored to the upright picture.
+UPRIGHT: dict[int, Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]] = {
+    1: lambda stored: stored,
+    2: lambda stored: stored[:, ::-1],
+    3: lambda stored: stored[::-1, ::-1],
+    4: lambda stored: stored[::-1],
+    5: lambda stored: stored.T,
+    6: lambda stored: stored[::-1].T,
+    7: lambda stored: stored[::-1, ::-1].T,
+    8: lambda stored: stored[:, ::-1].T,
+}
 
 
 def raster_format(data: bytes) -> str | None:
@@ -118,11 +129,11 @@ def decode_raster(data: bytes, kind: str) -> Decoded:
             photometric = image.tag_v2.get(PHOTOMETRIC) if isinstance(image, TiffImagePlugin.TiffImageFile) else None
         except DAMAGE as error:
             raise _refusal(error, kind) from None
-        upright, notes = _upright(image)
-        wide = _wide_colour(data, image, kind)
-    grey, more = _grey(upright if wide is None else wide, photometric)
+        orientation, notes = _orientation(image)
+        wide = _wide_colour(data, kind)
+    grey, more = _grey(image if wide is None else wide, photometric)
     check_contrast(grey)
-    return Decoded(grey, kind, notes + more)
+    return Decoded(UPRIGHT[orientation](grey), kind, notes + more)
 
 
 def _check_header(image: ImageFile.ImageFile, kind: str) -> None:
@@ -149,23 +160,24 @@ def _refusal(error: BaseException, kind: str) -> CorruptFile | UnsupportedFormat
     )
 
 
-def _upright(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
-    """Apply the EXIF orientation."""
+def _orientation(image: Image.Image) -> tuple[int, tuple[str, ...]]:
+    """The EXIF orientation, 1 where there is none that is known, and notes."""
     try:
-        turned = image.getexif().get(ORIENTATION, 1) not in (1, None)
-        upright = ImageOps.exif_transpose(image) if turned else image
+        orientation = image.getexif().get(ORIENTATION, 1)
     except DAMAGE:
-        return image, ("Its EXIF data are damaged, so that it was not rotated.",)
-    return upright, ("Rotated as its EXIF orientation says.",) if upright is not image else ()
+        return 1, ("Its EXIF data are damaged, so that it was not rotated.",)
+    if orientation == 1 or orientation not in UPRIGHT:
+        return 1, ()
+    return orientation, ("Rotated as its EXIF orientation says.",)
 
 
-def _wide_colour(data: bytes, image: Image.Image, kind: str) -> npt.NDArray[Any] | None:
+def _wide_colour(data: bytes, kind: str) -> npt.NDArray[Any] | None:
     """Pixels of a PNG of 16 bits with several channels, which Pillow would cut to 8 bits; else None.
 
     PNG specification 11.2.1: byte 24 is the bit depth, byte 25 the colour type (0 is grey).
     Pillow has decoded the same bytes before, and so has found any damage.
     """
-    if kind != "PNG" or data[24] != 16 or data[25] == 0 or image.getexif().get(ORIENTATION, 1) != 1:
+    if kind != "PNG" or data[24] != 16 or data[25] == 0:
         return None
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
     if pixels is None or pixels.dtype != np.uint16:

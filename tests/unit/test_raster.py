@@ -116,27 +116,52 @@ def test_sixteen_bit_files_of_eight_bits_are_not_stretched_further() -> None:
     assert load_radiograph(png16((LEVELS // 4).astype(np.uint16))).pixels.max() == pytest.approx(55 / 255)
 
 
-@pytest.mark.parametrize(
-    ("orientation", "stored"),
-    [
-        (1, LEVELS),
-        (2, LEVELS[:, ::-1]),
-        (3, LEVELS[::-1, ::-1]),
-        (4, LEVELS[::-1]),
-        (5, LEVELS.T),
-        (6, np.rot90(LEVELS, 1)),
-        (7, LEVELS[::-1, ::-1].T),
-        (8, np.rot90(LEVELS, -1)),
-    ],
-)
+# the picture as a file of each EXIF orientation stores it
+STORED = {
+    1: lambda upright: upright,
+    2: lambda upright: upright[:, ::-1],
+    3: lambda upright: upright[::-1, ::-1],
+    4: lambda upright: upright[::-1],
+    5: lambda upright: upright.T,
+    6: lambda upright: np.rot90(upright, 1),
+    7: lambda upright: upright[::-1, ::-1].T,
+    8: lambda upright: np.rot90(upright, -1),
+}
+
+
+@pytest.mark.parametrize("orientation", STORED)
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
-def test_exif_orientation_is_undone(orientation: int, stored: np.ndarray, kind: str) -> None:
+def test_exif_orientation_is_undone(orientation: int, kind: str) -> None:
     exif = Image.Exif()
     exif[274] = orientation
     options = {"quality": 98} if kind == "JPEG" else {}
-    radiograph = load_radiograph(encoded(Image.fromarray(np.ascontiguousarray(stored)), kind, exif=exif, **options))
+    stored = np.ascontiguousarray(STORED[orientation](LEVELS))
+    radiograph = load_radiograph(encoded(Image.fromarray(stored), kind, exif=exif, **options))
     np.testing.assert_allclose(radiograph.pixels, EXPECTED, atol=0.03)
     assert radiograph.notes == (() if orientation == 1 else ("Rotated as its EXIF orientation says.",))
+
+
+@pytest.mark.parametrize("orientation", STORED)
+@pytest.mark.parametrize("channels", [3, 4])
+def test_sixteen_bit_colour_keeps_its_bits_when_it_is_rotated(orientation: int, channels: int) -> None:
+    grey = np.random.default_rng(3).integers(0, 2**16, (ROWS, COLUMNS), np.uint16)
+    stored = STORED[orientation](grey)
+    plain = png16(np.ascontiguousarray(np.dstack([stored] * channels)))
+    exif = Image.Exif()
+    exif[274] = orientation
+    header = 8 + 25  # signature and IHDR
+    data = plain[:header] + chunk(b"eXIf", exif.tobytes().removeprefix(b"Exif\0\0")) + plain[header:]
+    radiograph = load_radiograph(data)
+    np.testing.assert_allclose(radiograph.pixels, grey / 65535, atol=1e-6)
+    assert ("Rotated as its EXIF orientation says." in radiograph.notes) == (orientation != 1)
+
+
+def test_impossible_orientations_change_nothing_and_are_not_claimed() -> None:
+    exif = Image.Exif()
+    exif[274] = 9
+    radiograph = load_radiograph(encoded(Image.fromarray(LEVELS), exif=exif))
+    np.testing.assert_allclose(radiograph.pixels, EXPECTED, atol=1e-6)
+    assert radiograph.notes == ()
 
 
 def test_tiff_that_stores_white_as_zero_is_inverted() -> None:
