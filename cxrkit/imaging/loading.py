@@ -52,12 +52,22 @@ def load_radiograph(source: str | os.PathLike[str] | bytes, *, name: str = "") -
     CorruptFile
         Damaged, truncated or contradicting itself.
     TooLarge
-        More than `cxrkit.imaging.decode.MAX_BYTES` bytes or ``MAX_PIXELS`` pixels.
+        More than `cxrkit.imaging.decode.MAX_BYTES` bytes or ``MAX_PIXELS`` pixels, or than the memory holds.
     UnsuitableImage
         Blank, too small, or a narrow strip.
     RadiographError
         The file cannot be opened.
     """
+    try:
+        return _load(source, name)
+    except MemoryError:
+        raise TooLarge(
+            "The file needs more memory than this computer has free.",
+            "Close other programs, or export the radiograph at a smaller size.",
+        ) from None
+
+
+def _load(source: str | os.PathLike[str] | bytes, name: str) -> Radiograph:
     if isinstance(source, bytes):
         data = source
         _check_bytes(len(data))

@@ -13,6 +13,7 @@ from PIL import Image
 from cxrkit.errors import CorruptFile, CxrError, RadiographError, TooLarge, UnsuitableImage, UnsupportedFormat
 from cxrkit.imaging.decode import MAX_BYTES
 from cxrkit.imaging.loading import load_radiograph
+from cxrkit.imaging.phantom import phantom_dicom
 
 ROWS, COLUMNS = 48, 64
 LEVELS = np.add.outer(2 * np.arange(ROWS), 2 * np.arange(COLUMNS)).astype(np.uint8)  # no symmetry, 0..220
@@ -296,6 +297,27 @@ def test_oversized_files_are_refused_without_being_read_whole(tmp_path) -> None:
     with pytest.raises(TooLarge):
         load_radiograph(path)
     path.unlink()
+
+
+@pytest.mark.parametrize(
+    "place", ["raster.check_contrast", "raster.READERS", "dicom.display", "dicom.pixel_array", "loading.Radiograph"]
+)
+def test_want_of_memory_is_said_to_be_that(place: str, monkeypatch) -> None:
+    data = phantom_dicom(0, 64) if place.startswith("dicom") else EXACT["grey png"][0]
+
+    class Exhausted(dict):
+        """Whether called or looked into, there is no memory."""
+
+        def __call__(self, *args: object, **options: object) -> None:
+            raise MemoryError("Unable to allocate 3 GiB for DOE^JANE")
+
+        __getitem__ = __call__
+
+    monkeypatch.setattr(f"cxrkit.imaging.{place}", Exhausted())
+    with pytest.raises(TooLarge, match="more memory than") as refusal:
+        load_radiograph(data)
+    assert refusal.value.__cause__ is None
+    assert refusal.value.__suppress_context__
 
 
 def test_damaged_exif_does_not_keep_a_picture_from_being_read() -> None:
