@@ -117,7 +117,10 @@ class TrainConfig:
 def _parse(entry: Mapping[str, Any]) -> PresetWeights:
     rows = []
     for row in entry["findings"]:
-        weights = FindingWeights(str(row["finding"]), int(row["positives"]), int(row["total"]))
+        positives, total = int(row["positives"]), int(row["total"])
+        if not 0 <= positives <= total:
+            raise ValueError(f"{positives} positives among {total} labels of {row['finding']}")
+        weights = FindingWeights(str(row["finding"]), positives, total)
         stated = (row["prevalence"], row["w_pos"], row["w_neg"])
         computed = (weights.prevalence, weights.w_pos, weights.w_neg)
         if any(abs(a - b) > 1e-9 for a, b in zip(stated, computed, strict=True)):
@@ -132,12 +135,12 @@ def from_counts(counts: Sequence[LabelCount], source: str, sha256: str) -> Prese
     Raises
     ------
     TrainConfigError
-        A finding has no known label at all, or more positives than labels.
+        There is no finding, or one without any known label.
     """
     for count in counts:
-        if count.total == 0 or count.positives > count.total:
+        if count.total == 0:
             raise TrainConfigError(
-                f"{count.finding} has {count.positives} positives among {count.total} known labels.",
+                f"{count.finding} has no known label.",
                 "Give a table in which every finding has known labels.",
             )
     if not counts:

@@ -70,7 +70,7 @@ def fit_calibration(
     ManifestError
         The split has no known label at all.
     PresetInvalid
-        The reference lacks a finding or is not strictly between 0 and 1.
+        The reference lacks a finding.
     """
     z = np.asarray(logits, dtype=np.float64)
     y = np.asarray(labels, dtype=np.float64)
@@ -210,9 +210,9 @@ def _intercept(scores: Floats, mean: float) -> float:
 
 def _reference(reference: ReferencePrevalence, finding: str) -> float:
     value = reference.by_finding.get(finding)
-    if value is None or not 0 < value < 1:
+    if value is None:
         raise PresetInvalid(
-            f"The reference prevalence of {finding} is missing or not between 0 and 1.",
+            f"The reference prevalence of {finding} is missing.",
             "Name a prevalence for every finding, or none at all.",
         )
     return value

@@ -123,7 +123,7 @@ def test_label_map(script, config, tmp_path):
         ("image,Mass,Nodule\na,1,0.5\n", "label of Nodule in row 2"),
         ("image,Mass\na,1\n", "no column for Nodule"),
         ("image,Mass,Nodule\n", "no rows"),
-        ("image,Mass,Nodule\na,1,\n", "Nodule has 0 positives among 0 known labels"),
+        ("image,Mass,Nodule\na,1,\n", "Nodule has no known label"),
     ],
 )
 def test_bad_tables_are_refused_with_2_and_write_nothing(script, config, tmp_path, capsys, text, message):

@@ -40,7 +40,7 @@ def test_counts_round_trip(tmp_path):
 
 @pytest.mark.parametrize(
     "text",
-    ["finding,positives\nMass,1\n", "finding,positives,total\nMass,one,4\n", "finding,positives,total\nMass,-1,4\n"],
+    ["finding,positives\nMass,1\n", *(f"finding,positives,total\nMass,{n},4\n" for n in ("one", "-1", "5"))],
 )
 def test_malformed_counts_are_refused(tmp_path, text):
     path = tmp_path / "label_counts.csv"
@@ -54,7 +54,7 @@ def test_missing_counts_are_refused(tmp_path):
         read_counts(tmp_path / "absent.csv")
 
 
-@pytest.mark.parametrize("counts", [(), (LabelCount("Mass", 0, 0),), (LabelCount("Mass", 5, 4),)])
+@pytest.mark.parametrize("counts", [(), (LabelCount("Mass", 0, 0),)])
 def test_counts_without_a_prevalence_are_refused(counts):
     with pytest.raises(TrainConfigError):
         from_counts(counts, "s", "b" * 64)
@@ -67,6 +67,15 @@ def test_weights_that_do_not_follow_from_the_counts_are_refused(config, tmp_path
     path = tmp_path / "train_config.json"
     path.write_text(json.dumps(plain))
     with pytest.raises(TrainConfigError, match="weights of Mass do not follow"):
+        TrainConfig.load(path)
+
+
+def test_more_positives_than_labels_are_refused_although_the_weights_follow(config, tmp_path):
+    plain = json.loads(config.to_json())
+    plain["demo"]["findings"][0] |= {"positives": 5, "prevalence": 1.25, "w_pos": -0.25, "w_neg": 1.25}
+    path = tmp_path / "train_config.json"
+    path.write_text(json.dumps(plain))
+    with pytest.raises(TrainConfigError, match="5 positives among 4"):
         TrainConfig.load(path)
 
 
