@@ -84,7 +84,8 @@ def reading_view(radiograph: Radiograph, reading: Reading, choice: Choice, findi
 
 def quality_line(radiograph: Radiograph, reading: Reading, preset: Preset) -> str:
     """What the file was and what was done to its picture, down to the network's input."""
-    facts = [radiograph.source_format, radiograph.modality, radiograph.view and f"{radiograph.view} view"]
+    source = {"phantom": "Phantom"}.get(radiograph.source_format, radiograph.source_format)
+    facts = [source, radiograph.modality, radiograph.view and f"{radiograph.view} view"]
     facts += [f"{radiograph.width} x {radiograph.height} pixels"]
     side = preset.input_size
     geometry = {
@@ -206,7 +207,9 @@ def export_captions(reading: Reading, explanation: Explanation, threshold: float
 def _findings(reading: Reading, choice: Choice, finding: str) -> None:
     ranked, others = rank(choice.preset, reading.prediction, choice.rule, choice.custom)
     past = sum(s.positive for s in ranked)
-    lead = f"{past} of {len(ranked)} past the {RULES[choice.rule][0]} point, furthest first" if ranked else ""
+    whose = "your own thresholds" if choice.rule == "custom" else f"the {RULES[choice.rule][0]} point"
+    lead = f"{past} of {len(ranked)} past {whose}" if ranked else ""
+    lead += ", furthest first" if len(ranked) > 1 else ""
     st.html(
         f'<div class="cx-panel-title"><b>Findings</b><span>{escape(lead)}</span></div>'
         f'<p class="cx-stated">{escape(stated_at(choice.preset))}</p>{axis_html()}'

@@ -118,6 +118,13 @@ def shown_layers(page: sync_api.Page) -> list[list[str]]:
     ]
 
 
+def wait_for_layers(page: sync_api.Page, expected: list[list[str]]) -> None:
+    until = time.monotonic() + 15
+    while (now := shown_layers(page)) != expected and time.monotonic() < until:
+        page.wait_for_timeout(100)
+    assert now == expected
+
+
 def test_deep_link_on_a_fresh_server_goes_through_the_router(server: str, browser: sync_api.Browser) -> None:
     """First in this file: the server has had no request yet, which is when Streamlit would skip the router."""
     page = open_page(browser, f"{server}/model_info?from=link", 1440, 900)
@@ -145,7 +152,7 @@ def test_upload_read_choose_and_download(server: str, browser: sync_api.Browser,
     page.get_by_role("button", name="Show Mass on the radiograph").click()
     sync_api.expect(page.locator(".cx-row.is-shown .cx-name")).to_have_text("Mass")
     sync_api.expect(page.locator(".cx-side-title")).to_have_text("Mass at this operating point")
-    assert shown_layers(page) == [["1", "0.45"], ["1"]]
+    wait_for_layers(page, [["1", "0.45"], ["1"]])
 
     with page.expect_download() as waiting:
         page.get_by_role("button", name="JSON").click()
@@ -176,8 +183,8 @@ def test_upload_read_choose_and_download(server: str, browser: sync_api.Browser,
 
     page.get_by_text("Half-peak contour").click()
     page.get_by_role("button", name="Show Pleural effusion on the radiograph").click()
-    page.wait_for_timeout(1000)
-    assert shown_layers(page) == [["1", "0.45"], []]  # another map, no contour, and the zoom stays
+    sync_api.expect(page.locator(".cx-row.is-shown .cx-name")).to_have_text("Pleural effusion")
+    wait_for_layers(page, [["1", "0.45"], []])  # another map, no contour, and the zoom stays
     redrawn = page.locator(".st-key-viewport image").first.bounding_box()
     assert redrawn
     assert abs(redrawn["width"] - after["width"]) < 2
@@ -201,6 +208,8 @@ def test_first_reading_is_visible_soon(server: str, browser: sync_api.Browser, t
         page.locator("input[type=file]").set_input_files(path)
         page.locator(".cx-row").nth(13).wait_for()
         took.append(time.monotonic() - start)
+        if took[-1] < VISIBLE_WITHIN:
+            break
         page.get_by_role("button", name="Clear patient").click()
     page.close()
     print("first reading visible after", ", ".join(f"{seconds:.2f} s" for seconds in took))
