@@ -22,7 +22,8 @@ from cxrkit.radiograph import Radiograph
 from cxrkit.reading import Explanation
 
 LONG_SIDE = 1024
-MAP_SIDE = 256  # the map is smooth: more pixels would only cost transfer
+MAP_SIDE = 128  # the map is smooth: more pixels would only cost time
+CONTOUR_SIDE = 256
 HALF_PEAK = 0.5
 COLOUR_MAPS = {
     "Inferno": cv2.COLORMAP_INFERNO,
@@ -127,7 +128,7 @@ def contours(values: Floats, height: int, width: int, level: float = HALF_PEAK) 
         points = (line[:, 0, :].astype(np.float64) + 0.5) * scale
         if len(points) > 2:
             # A running mean takes the pixel steps out of the closed line.
-            points = np.mean([np.roll(points, shift, axis=0) for shift in (-2, -1, 0, 1, 2)], axis=0)
+            points = np.mean([np.roll(points, shift, axis=0) for shift in range(-4, 5)], axis=0)
             points = points[:: max(1, len(points) // 240)]
             outlines.append(np.concatenate([points, points[:1]]))
     return outlines
@@ -163,7 +164,8 @@ def viewer(
         # Plotly takes images of equal place and size for one and drops all but the first.
         sizex = width * (1 + layer * 1e-9)
         images.append({"source": _overlay_uri(values, covered, colour_map), "sizex": sizex, **place})
-        x, y = _joined(contours(values, height, width))
+        fine, _ = heat(explanation, height, width, _size(height, width, CONTOUR_SIDE))
+        x, y = _joined(contours(fine, height, width))
         line = {"color": CONTOUR_COLOUR, "width": 1.6}
         figure.add_scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip")
     axis = {"visible": False, "constrain": "domain", "showgrid": False, "zeroline": False}

@@ -175,10 +175,10 @@ def map_caption(reading: Reading, explanation: Explanation, colours: str) -> str
             "so there is no map to show.</p>"
         )
     strongest = max(reading.explanations.values(), key=lambda e: e.peak)
-    share = explanation.peak / strongest.peak
+    share = percent(explanation.peak / strongest.peak).replace(" ", "\u00a0")
     compared = ""
     if strongest is not explanation:
-        compared = f" Peak: {percent(share)} of the strongest map, {escape(finding_text(strongest.finding).label)}."
+        compared = f" Peak: {share} of the strongest map, {escape(finding_text(strongest.finding).label)}."
     elif len(reading.explanations) > 1:
         compared = " The strongest of all maps."
     ramp = ",".join(charts.colour_stops(colours))
