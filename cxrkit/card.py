@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
@@ -84,6 +85,30 @@ class OperatingPoint:
     def supported(self) -> bool:
         """False when it was fitted on too few positives, or negatives, to be relied on."""
         return min(self.positives, self.n - self.positives) >= MINIMUM_POSITIVES
+
+
+@dataclass(frozen=True, config=STRICT)
+class ValidationScores:
+    """Calibrated probabilities of one finding on the split that its operating points were fitted on.
+
+    They tell what any other threshold gave there; see `cxrkit.preset.Preset.custom_point`.
+
+    Attributes
+    ----------
+    split
+        Name of the split.
+    positives, negatives
+        Ascending probabilities of the images with and without the finding.
+    """
+
+    split: str
+    positives: tuple[Share, ...]
+    negatives: tuple[Share, ...]
+
+    def rates(self, threshold: float) -> tuple[float, float]:
+        """Sensitivity and specificity of "positive from `threshold` on"; needs both classes."""
+        above = len(self.positives) - bisect_left(self.positives, threshold)
+        return above / len(self.positives), bisect_left(self.negatives, threshold) / len(self.negatives)
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -28,6 +28,7 @@ from cxrkit.card import (
     ReferencePrevalence,
     Rule,
     TrainingRecord,
+    ValidationScores,
 )
 from cxrkit.errors import (
     FindingUnknown,
@@ -74,6 +75,8 @@ class Preset:
     reference_prevalence
         To which the calibrated probabilities are shifted, or None: then they hold at the prevalence
         of the split they were fitted on.
+    validation_scores
+        Per finding, what the operating points were fitted on; empty where the card does not keep it.
     notice
         Shown with every reading, such as "demonstration weights: ..."; empty for none.
     """
@@ -100,6 +103,7 @@ class Preset:
     label_noise: tuple[str, ...] = ()
     metrics: tuple[Metric, ...] = ()
     reference_prevalence: ReferencePrevalence | None = None
+    validation_scores: dict[str, ValidationScores] = dataclasses.field(default_factory=dict)
     notice: str = ""
     folder: str = dataclasses.field(default="", compare=False)
 
@@ -132,6 +136,8 @@ class Preset:
                     f"than those of preset {self.name!r}.",
                     "Fit the operating points again on the validation split of these weights.",
                 )
+        if unknown := sorted(set(self.validation_scores) - set(self.findings)):
+            refuse(f"validation scores are for {', '.join(unknown)}, which it does not predict")
         for metric in self.metrics:
             if metric.weights_sha256 != self.weights_sha256:
                 refuse(f"the {metric.name} of {metric.finding} was measured with other weights")
@@ -216,6 +222,25 @@ class Preset:
         self.require(finding)
         found = (p for p in self.operating_points if p.finding == finding and p.rule == rule)
         return next(found, None)
+
+    def custom_point(self, finding: str, threshold: float) -> OperatingPoint | None:
+        """What a threshold of the reader's own gave on validation, or None where that is not known."""
+        self.require(finding)
+        scores = self.validation_scores.get(finding)
+        if scores is None or not scores.positives or not scores.negatives:
+            return None
+        sensitivity, specificity = scores.rates(threshold)
+        return OperatingPoint(
+            finding=finding,
+            rule="custom",
+            threshold=threshold,
+            sensitivity=sensitivity,
+            specificity=specificity,
+            split=scores.split,
+            n=len(scores.positives) + len(scores.negatives),
+            positives=len(scores.positives),
+            weights_sha256=self.weights_sha256,
+        )
 
     def metric(self, finding: str, name: str, split: str = "test") -> Metric | None:
         """A metric of the card by finding (or ``"macro"``), name and split."""

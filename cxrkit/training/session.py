@@ -10,8 +10,9 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import numpy.typing as npt
 
-from cxrkit.card import Calibration, LabelCount, TrainingRecord
+from cxrkit.card import Calibration, LabelCount, TrainingRecord, ValidationScores
 from cxrkit.data.manifest import Manifest
 from cxrkit.errors import TrainingError
 from cxrkit.evaluation.calibration import apply_calibration, fit_calibration
@@ -151,14 +152,23 @@ def fit_on_validation(
     logits = np.array([[p.score(f).logit for f in preset.findings] for p in predictions])
     labels = np.concatenate([m.labels for m in validation])
     calibration = fit_calibration(logits, labels, preset.findings, split=split, reference=recipe.reference_prevalence)
+    probabilities = apply_calibration(logits, calibration, preset.findings)
     points = fit_operating_points(
-        apply_calibration(logits, calibration, preset.findings),
+        probabilities,
         labels,
         preset.findings,
         split=split,
         weights_sha256=preset.weights_sha256,
     )
-    return dataclasses.replace(preset, calibration=calibration, operating_points=points)
+    scores = {
+        finding: ValidationScores(split, _ascending(column[truth == 1]), _ascending(column[truth == 0]))
+        for finding, column, truth in zip(preset.findings, probabilities.T, labels.T, strict=True)
+    }
+    return dataclasses.replace(preset, calibration=calibration, operating_points=points, validation_scores=scores)
+
+
+def _ascending(probabilities: npt.NDArray[np.float64]) -> tuple[float, ...]:
+    return tuple(float(f"{p:.5g}") for p in np.sort(probabilities))
 
 
 def _uncalibrated(

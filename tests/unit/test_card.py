@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from cxrkit.card import ValidationScores
 from cxrkit.errors import OperatingPointMismatch, PresetInvalid, PresetNotFound
 from cxrkit.preset import Preset, find_preset, list_presets
 from tests.factory import make_preset
@@ -88,3 +89,15 @@ def test_few_positives_or_few_negatives_are_unsupported(preset):
     point = preset.operating_points[0]
     for positives, supported in ((29, False), (30, True), (170, True), (171, False)):
         assert dataclasses.replace(point, positives=positives).supported is supported
+
+
+def test_a_threshold_of_the_readers_own_is_looked_up_on_validation(preset):
+    scores = {"Mass": ValidationScores("val", (0.2, 0.4, 0.9), (0.1, 0.1, 0.3, 0.5, 0.6))}
+    kept = dataclasses.replace(preset, validation_scores=scores)
+    for threshold, sensitivity, specificity in ((0.4, 2 / 3, 3 / 5), (0.41, 1 / 3, 3 / 5), (0.0, 1, 0), (1.0, 0, 1)):
+        point = kept.custom_point("Mass", threshold)
+        assert (point.sensitivity, point.specificity) == pytest.approx((sensitivity, specificity))
+        assert (point.rule, point.n, point.positives, point.supported) == ("custom", 8, 3, False)
+    assert kept.custom_point("Effusion", 0.5) is None
+    with pytest.raises(PresetInvalid, match="Hernia"):
+        dataclasses.replace(preset, validation_scores={"Hernia": scores["Mass"]})

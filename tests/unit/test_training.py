@@ -79,6 +79,9 @@ def test_training_gives_a_calibrated_preset_and_resumes_after_a_kill(tmp_path, t
     assert preset.calibration["Mass"].split == "val (cut out of train)"
     assert preset.training.images + preset.training.validation_images == 72  # never a test row
     assert {p.rule for p in preset.operating_points} == {"youden", "screening", "rule-in"}
+    for point in preset.operating_points:  # the kept scores say the same as the fit
+        own = preset.custom_point("Mass", point.threshold)
+        assert (own.sensitivity, own.specificity) == pytest.approx((point.sensitivity, point.specificity))
     history = json.loads((tmp_path / "run1" / "state.json").read_text())["history"]
     assert [row["epoch"] for row in history] == [1, 2, 1]
 
