@@ -28,7 +28,8 @@ class Standing:
     threshold
         On the calibrated probability, or None where no operating point could be fitted.
     point
-        The fitted operating point; None for a custom threshold, whose rates are unknown.
+        The fitted operating point, or what a custom threshold gave on validation; None where the card
+        does not tell.
     supported
         Whether the finding had enough positives for any operating point of it to be relied on.
     margin
@@ -70,7 +71,7 @@ def standing(preset: Preset, finding: str, probability: float, rule: Rule, custo
     supported = fitted is not None and fitted.supported
     if rule == "custom":
         own = custom.get(finding, default_threshold(preset, finding))
-        return Standing(finding, probability, own, None, supported)
+        return Standing(finding, probability, own, preset.custom_point(finding, own), supported)
     return Standing(finding, probability, None if fitted is None else fitted.threshold, fitted, supported)
 
 

@@ -94,8 +94,8 @@ def explain_choice(choice: Choice, finding: str) -> None:
             return
         if at.point is None:
             st.html(
-                '<p class="cx-side">Sensitivity and specificity of your own threshold are not known, '
-                "so no predictive values can be given.</p>"
+                '<p class="cx-side">This card does not keep the validation scores: sensitivity and specificity of your '
+                "own threshold are not known, so no predictive values can be given.</p>"
             )
         else:
             st.html(_pairs([("Threshold", percent(at.threshold)), *_rates(at.point)]))

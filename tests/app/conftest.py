@@ -11,7 +11,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from cxrkit.card import Metric, ReferencePrevalence
+from cxrkit.card import Metric, ReferencePrevalence, ValidationScores
 from cxrkit.preset import Preset
 from tests.conftest import REPOSITORY
 
@@ -21,6 +21,8 @@ def app_folder(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     """Presets ``mixed`` (three findings, of which one is supported) and ``single`` (one finding, no metrics)."""
     folder = tmp_path_factory.mktemp("app-weights")
     shutil.copytree(tiny_folder / "single", folder / "single")
+    scores = {"Pneumonia": ValidationScores("val", (0.2, 0.4, 0.6, 0.8), (0.1, 0.3, 0.5, 0.7))}
+    dataclasses.replace(Preset.load(folder / "single"), validation_scores=scores).save(folder / "single")
     shutil.copytree(tiny_folder / "tiny", folder / "mixed")
     tiny = Preset.load(folder / "mixed")
     points = [

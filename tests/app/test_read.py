@@ -122,6 +122,16 @@ def test_custom_threshold_claims_no_rates(app: AppTest, upload: Upload) -> None:
     assert "is-past" not in rows(app)[0]
 
 
+def test_custom_threshold_states_what_it_gave_on_validation(app: AppTest, upload: Upload) -> None:
+    app.selectbox(key="chosen_preset").set_value("single").run()
+    app.radio[0].set_value("custom").run()
+    app.select_slider[0].set_value(0.25).run()  # above it lie three of the four positives and three of the four negatives
+    text = page_text(app)
+    assert "<dt>Sensitivity</dt><dd>75.0 %</dd>" in text
+    assert "<dt>Specificity</dt><dd>25.0 %</dd>" in text
+    assert "<dt>n (positive)</dt><dd>8 (4)</dd>" in text
+
+
 def test_a_row_chooses_the_map_and_the_sidebar_follows(app: AppTest, upload: Upload) -> None:
     upload(app, phantom_png(size=256), "a.png")
     button(app, "Show Mass on the radiograph").click().run()

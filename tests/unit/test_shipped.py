@@ -1,0 +1,69 @@
+"""What ships agrees with itself: cards, weights, evaluations, train_config.json and the README's table."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cxrkit.preset import Preset, list_presets
+from cxrkit.train_config import TrainConfig
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SHIPPED = REPOSITORY / "weights"
+
+
+def readme_row(preset: Preset) -> str:
+    """The row of the README's accuracy table that a card stands for."""
+    several = len(preset.findings) > 1
+    finding = "macro" if several else preset.findings[0]
+    auroc = preset.metric(finding, "auroc")
+    measure = f"mean AUROC of {len(preset.findings)}" if several else "AUROC"
+    positives = f"{auroc.n} ({auroc.positives} labels)" if several else f"{auroc.n} ({auroc.positives})"
+    return f"| `{preset.name}` | {measure} | {auroc.value:.3f} | {auroc.low:.3f} to {auroc.high:.3f} | {positives} |"
+
+
+def test_two_presets_ship_and_verify():
+    presets = list_presets(SHIPPED)
+    assert [(p.name, len(p.findings)) for p in presets] == [("chestxray14", 14), ("pneumonia", 1)]
+    for preset in presets:
+        assert preset.verified_weights().stat().st_size < 20e6
+        assert preset.feature_layer == "conv5_block16_concat"
+        assert preset.input_size == 224
+        assert "emonstration weights" in preset.notice
+        assert "$CXRKIT_DATA" in preset.training.command
+        assert preset.limits
+        assert preset.label_noise
+        assert {point.split.split(" ")[0] for point in preset.operating_points} == {"val"}
+        assert {c.split.split(" ")[0] for c in preset.calibration.values()} == {"val"}
+
+
+@pytest.mark.parametrize("name", ["chestxray14", "pneumonia"])
+def test_the_card_repeats_its_evaluation(name):
+    preset = Preset.load(SHIPPED / name)
+    evaluation = json.loads((SHIPPED / name / "evaluation.json").read_text())
+    assert evaluation["weights_sha256"] == preset.weights_sha256
+    assert evaluation["split"] == "test"
+    for finding in preset.findings:
+        stated, metric = evaluation["findings"][finding]["auroc"], preset.metric(finding, "auroc")
+        assert (stated["value"], stated["low"], stated["high"]) == (metric.value, metric.low, metric.high)
+        assert stated["n"] == metric.n
+
+
+def test_accuracy_floors():
+    assert Preset.load(SHIPPED / "pneumonia").metric("Pneumonia", "auroc").value >= 0.95
+    assert Preset.load(SHIPPED / "chestxray14").metric("macro", "auroc").value >= 0.60
+
+
+def test_the_readme_states_the_cards_numbers():
+    readme = (REPOSITORY / "README.md").read_text()
+    for preset in list_presets(SHIPPED):
+        assert readme_row(preset) in readme
+
+
+def test_train_config_lists_the_presets_findings_in_order():
+    config = TrainConfig.load()
+    for preset in list_presets(SHIPPED):
+        weights = config.class_weights(preset.name)
+        assert tuple(weights) == preset.findings
+        for w_pos, w_neg in weights.values():
+            assert w_pos + w_neg == pytest.approx(1, abs=1e-12)
