@@ -125,7 +125,8 @@ def test_custom_threshold_claims_no_rates(app: AppTest, upload: Upload) -> None:
 def test_custom_threshold_states_what_it_gave_on_validation(app: AppTest, upload: Upload) -> None:
     app.selectbox(key="chosen_preset").set_value("single").run()
     app.radio[0].set_value("custom").run()
-    app.select_slider[0].set_value(0.25).run()  # above it lie three of the four positives and three of the four negatives
+    # above .25 lie three of the four positives and three of the four negatives
+    app.select_slider[0].set_value(0.25).run()
     text = page_text(app)
     assert "<dt>Sensitivity</dt><dd>75.0 %</dd>" in text
     assert "<dt>Specificity</dt><dd>25.0 %</dd>" in text
