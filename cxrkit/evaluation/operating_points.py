@@ -14,8 +14,11 @@ import numpy.typing as npt
 from cxrkit.card import OperatingPoint, Rule
 from cxrkit.evaluation.metrics import Confusion
 
-SCREENING_SENSITIVITY = 0.95
-RULE_IN_SPECIFICITY = 0.95
+TARGET = 0.95
+"""Sensitivity of the screening point, specificity of the rule-in point ..."""
+
+STRICT_TARGET = 0.99
+"""... and where Youden's point reaches the target already."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -31,8 +34,13 @@ def fit_operating_points(
     """Choose the thresholds of each finding.
 
     - ``youden``: the largest sensitivity + specificity - 1 (Youden 1950); the lowest such threshold.
-    - ``screening``: the highest threshold with a sensitivity of at least 0.95.
-    - ``rule-in``: the lowest threshold with a specificity of at least 0.95.
+    - ``screening``: the highest threshold, up to Youden's, with a sensitivity of at least 0.95, or of 0.99
+      where Youden's point has 0.95 already.
+    - ``rule-in``: the lowest threshold, from Youden's on, with a specificity of at least 0.95, or of 0.99
+      where Youden's point has 0.95 already.
+
+    A good model meets 0.95 of both over a range of thresholds. With that target alone, its screening
+    threshold would lie above its rule-in threshold, the reverse of what the names promise.
 
     Parameters
     ----------
@@ -103,13 +111,19 @@ def _thresholds(scores: Floats, truth: Floats) -> dict[Rule, float]:
     fp = called - tp
     # Whole numbers (J times positives times negatives), so that equal J compare equal.
     best = tp * negatives - fp * positives
-    chosen: dict[Rule, float] = {"youden": float(candidates[int(np.argmax(best))])}
-    screening = np.flatnonzero(tp / positives >= SCREENING_SENSITIVITY)
-    chosen["screening"] = float(candidates[screening[-1]])
-    rule_in = np.flatnonzero((negatives - fp) / negatives >= RULE_IN_SPECIFICITY)
-    if len(rule_in):  # none when more than 5 % of the negatives score exactly 1
-        chosen["rule-in"] = float(candidates[rule_in[0]])
+    youden = int(np.argmax(best))
+    sensitivity, specificity = tp / positives, (negatives - fp) / negatives
+    chosen: dict[Rule, float] = {"youden": float(candidates[youden])}
+    screening = np.flatnonzero(sensitivity >= _target(sensitivity[youden]))
+    chosen["screening"] = float(candidates[min(screening[-1], youden)])
+    rule_in = np.flatnonzero(specificity >= _target(specificity[youden]))
+    if len(rule_in):  # none when too many negatives score exactly 1
+        chosen["rule-in"] = float(candidates[max(rule_in[0], youden)])
     return chosen
+
+
+def _target(at_youden: float) -> float:
+    return STRICT_TARGET if at_youden >= TARGET else TARGET
 
 
 def _between(scores: Floats) -> Floats:

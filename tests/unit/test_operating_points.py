@@ -51,6 +51,21 @@ def test_screening_and_rule_in_hold_and_are_the_tightest(seed):
         assert np.abs(p - point.threshold).min() > 1e-6  # never on a score
 
 
+@pytest.mark.parametrize("shift", [0.0, 1.5, 3.5, 4.0, 9.0])
+def test_screening_never_lies_above_youden_nor_rule_in_below(shift):
+    rng = np.random.default_rng(7)
+    y = (rng.random(400) < 0.6).astype(float)
+    points = fit(1 / (1 + np.exp(-(rng.normal(size=400) + shift * y))), y)
+    screening, youden, rule_in = (points["A", rule] for rule in ("screening", "youden", "rule-in"))
+    assert screening.threshold <= youden.threshold <= rule_in.threshold
+    assert screening.sensitivity >= (0.99 if youden.sensitivity >= 0.95 else 0.95)
+    assert rule_in.specificity >= (0.99 if youden.specificity >= 0.95 else 0.95)
+    if 0.95 <= youden.sensitivity < 0.99:
+        assert screening.threshold < youden.threshold
+    if 0.95 <= youden.specificity < 0.99:
+        assert youden.threshold < rule_in.threshold
+
+
 def test_thresholds_stay_between_scores_that_differ_by_one_bit():
     low = 0.5
     high = np.nextafter(low, 1.0)
