@@ -65,7 +65,7 @@ class LinearHead:
         pooled = active.mean(axis=(1, 2), dtype=np.float32)
         return np.asarray(pooled @ self.kernel + self.bias, dtype=np.float32)
 
-    def alpha(self, features: Floats) -> Floats:
+    def alpha(self, features: Floats) -> Doubles:
         """(H, W, K) feature maps -> (K, C) Grad-CAM weights in closed form.
 
         The gradient of logit c by A_k at a position is ``scale_k * kernel[k, c] / (H * W)`` where the
@@ -73,8 +73,8 @@ class LinearHead:
         ``scale_k * f_k * kernel[k, c] / (H * W)`` with f_k the share of positive positions.
         """
         height, width, _ = features.shape
-        share = (features * self.scale + self.offset > 0).mean(axis=(0, 1), dtype=np.float32)
-        return np.asarray((self.scale * share)[:, None] * self.kernel / (height * width), dtype=np.float32)
+        share = (features * self.scale + self.offset > 0).mean(axis=(0, 1), dtype=np.float64)
+        return np.asarray((self.scale * share)[:, None] * self.kernel / (height * width), dtype=np.float64)
 
 
 def _is_relu(layer: Any) -> bool:
@@ -83,7 +83,7 @@ def _is_relu(layer: Any) -> bool:
     return isinstance(layer, keras.layers.Activation) and keras.activations.serialize(layer.activation) == "relu"
 
 
-def grad_cam(features: Floats, alpha: Floats) -> Floats:
+def grad_cam(features: Floats, alpha: Doubles) -> Floats:
     """Maps of all findings from feature maps and Grad-CAM weights.
 
     Parameters
@@ -99,12 +99,13 @@ def grad_cam(features: Floats, alpha: Floats) -> Floats:
         (C, H, W) float32, >= 0; exactly all zero for a finding without positive evidence. Never scaled.
     """
     height, width, channels = features.shape
-    maps = features.reshape(-1, channels) @ alpha
+    # in double: a thousand terms of both signs may cancel to little
+    maps = features.reshape(-1, channels).astype(np.float64) @ alpha.astype(np.float64)
     rectified = np.maximum(maps, 0.0).T.reshape(-1, height, width)
     return np.ascontiguousarray(rectified, dtype=np.float32)
 
 
-def alpha_from_jacobian(jacobian: Callable[[Floats], Floats], features: Floats) -> Floats:
+def alpha_from_jacobian(jacobian: Callable[[Floats], Floats], features: Floats) -> Doubles:
     """Grad-CAM weights of any head from its Jacobian.
 
     Parameters
@@ -119,4 +120,4 @@ def alpha_from_jacobian(jacobian: Callable[[Floats], Floats], features: Floats) 
     ndarray
         (K, C).
     """
-    return np.asarray(jacobian(features[None]).mean(axis=(1, 2)).T, dtype=np.float32)
+    return np.asarray(jacobian(features[None]).mean(axis=(1, 2), dtype=np.float64).T, dtype=np.float64)

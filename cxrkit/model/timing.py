@@ -26,7 +26,8 @@ def tape_grad_cam(network: keras.Model, layer: str) -> Callable[[Floats], Floats
     Returns
     -------
     Callable
-        (1, S, S, 3) -> (C, H, W) maps, with one gradient tape over the whole network per finding.
+        (1, S, S, 3) -> (C, H, W) maps before the rectification by ``max(map, 0)``, with one gradient
+        tape over the whole network per finding.
     """
     import tensorflow as tf
 
@@ -40,7 +41,7 @@ def tape_grad_cam(network: keras.Model, layer: str) -> Callable[[Floats], Floats
                 score = logits[0, finding]
             alpha = tf.reduce_mean(tape.gradient(score, features), axis=(1, 2))
             weighted = tf.reduce_sum(alpha[:, None, None, :] * features, axis=-1)
-            found.append(np.asarray(tf.nn.relu(weighted))[0])
+            found.append(np.asarray(weighted)[0])
         return np.stack(found)
 
     return maps

@@ -60,6 +60,15 @@ def test_the_readme_states_the_cards_numbers():
         assert readme_row(preset) in readme
 
 
+def test_the_readme_counts_the_findings_that_tell_nothing():
+    preset = Preset.load(SHIPPED / "chestxray14")
+    aurocs = [preset.metric(finding, "auroc") for finding in preset.findings]
+    silent = sum(a.low < 0.5 < a.high for a in aurocs)
+    readme = " ".join((REPOSITORY / "README.md").read_text().split())
+    words = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
+    assert f"intervals of {words[silent]} of our fourteen findings include 0.5" in readme
+
+
 def test_train_config_lists_the_presets_findings_in_order():
     config = TrainConfig.load()
     for preset in list_presets(SHIPPED):
