@@ -11,9 +11,9 @@ from cxrkit.preset import Preset
 from cxrkit.reading import Prediction
 
 RULES: Mapping[Rule, tuple[str, str]] = {
-    "screening": ("Screening", "misses few (sensitivity 95 % or more)"),
+    "screening": ("Screening", "misses few (sensitivity ≥ 95 %)"),
     "youden": ("Youden", "balances both errors"),
-    "rule-in": ("Rule-in", "few false alarms (specificity 95 % or more)"),
+    "rule-in": ("Rule-in", "few false alarms (specificity ≥ 95 %)"),
     "custom": ("Custom", "your own, finding by finding"),
 }
 """Title and meaning of each rule, in the order in which they are offered."""

@@ -131,7 +131,7 @@ def _predictive_values(preset: Preset, point: OperatingPoint) -> None:
     key = f"prevalence_{preset.name}_{point.finding}"
     start = prevalences.get(key, 100 * (stated_prevalence(preset, point.finding) or 0.1))
     prevalences[key] = st.slider(
-        "Prevalence where you work", 0.1, 70.0, min(max(round(start, 1), 0.1), 70.0), 0.1, format="%.1f %%", key=key
+        "Prevalence where you work", 0.1, 90.0, min(max(round(start, 1), 0.1), 90.0), 0.1, format="%.1f %%", key=key
     )
     ppv, npv = predictive_values(point.sensitivity, point.specificity, prevalences[key] / 100)
     st.html(
