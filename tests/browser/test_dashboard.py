@@ -112,6 +112,14 @@ def wait_until_warm(page: sync_api.Page) -> None:
     page.wait_for_function("document.querySelector('[data-test-script-state]')?.dataset.testScriptState !== 'running'")
 
 
+def wait_until_idle(page: sync_api.Page) -> None:
+    """Wait until the page's script has rested: a button that is being redrawn loses a click."""
+    idle = "document.querySelector('[data-test-script-state]')?.dataset.testScriptState !== 'running'"
+    for _ in range(2):
+        page.wait_for_function(idle)
+        page.wait_for_timeout(300)
+
+
 def widths(page: sync_api.Page) -> list[int]:
     return page.evaluate(
         "[document.documentElement.scrollWidth, innerWidth, "
@@ -165,6 +173,7 @@ def test_upload_read_choose_and_download(server: str, browser: sync_api.Browser,
     sync_api.expect(page.locator(".cx-side-title")).to_have_text("Mass at this operating point")
     wait_for_layers(page, [["1", "0.45"], ["1"]])
 
+    wait_until_idle(page)
     with page.expect_download() as waiting:
         page.get_by_role("button", name="JSON").click()
     name = waiting.value.suggested_filename
@@ -174,6 +183,7 @@ def test_upload_read_choose_and_download(server: str, browser: sync_api.Browser,
     assert reading["disclaimer"] == DISCLAIMER
     assert not re.search("Doe|4711", json.dumps(reading))
 
+    wait_until_idle(page)
     with page.expect_download() as waiting:
         page.get_by_role("button", name="PNG").click()
     assert waiting.value.suggested_filename == f"fourteen-{reading['radiograph_sha256'][:8]}-mass.png"
