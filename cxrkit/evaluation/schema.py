@@ -14,7 +14,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from cxrkit.errors import ManifestError
 
-VERSION = 2
 EVALUATION = "evaluation.json"
 FitKind = Literal["card", "rows", "cross-fit", "stated"]
 
@@ -352,7 +351,7 @@ class Bootstrap(_Part):
 class Evaluation(_Part):
     """The content of ``evaluation.json``."""
 
-    version: Literal[2] = VERSION
+    version: Literal[2] = 2
     preset: str | None
     weights_sha256: str | None
     split: str
