@@ -17,7 +17,8 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 import cxrkit.preset
-from cxrkit.dashboard import charts
+from cxrkit.charts import overlay
+from cxrkit.charts import viewer as viewer_chart
 from cxrkit.dashboard.entry import incident
 from cxrkit.errors import CxrError, PresetNotFound
 from cxrkit.imaging.loading import load_radiograph
@@ -72,7 +73,7 @@ def _manager(folder: str, card_sha256: str, _preset: Preset) -> XRayModelManager
     loaded = XRayModelManager(_preset)
     sample = phantom(size=256)
     reading = loaded.read(sample)  # the first call traces the network
-    charts.viewer(charts.display_copy(sample), reading.explanations).to_json()
+    viewer_chart.viewer(overlay.display_copy(sample), reading.explanations).to_json()
     return loaded
 
 
@@ -187,17 +188,17 @@ def _reading(
     return _model.read(_radiograph)
 
 
-def display_copy(radiograph: Radiograph) -> charts.DisplayCopy:
+def display_copy(radiograph: Radiograph) -> overlay.DisplayCopy:
     """The compressed picture of a radiograph that the page shows."""
     return _display_copy(radiograph.sha256, radiograph)
 
 
 @st.cache_resource(scope="session", max_entries=KEPT_RADIOGRAPHS, ttl="8h", show_spinner=False)
-def _display_copy(radiograph_sha256: str, _radiograph: Radiograph) -> charts.DisplayCopy:
-    return charts.display_copy(_radiograph)
+def _display_copy(radiograph_sha256: str, _radiograph: Radiograph) -> overlay.DisplayCopy:
+    return overlay.display_copy(_radiograph)
 
 
-def viewer(radiograph: Radiograph, reading: Reading, colour_map: str) -> charts.Figure:
+def viewer(radiograph: Radiograph, reading: Reading, colour_map: str) -> viewer_chart.Figure:
     """The chart of a radiograph with all maps of its reading."""
     return _viewer(radiograph.sha256, reading.weights_sha256, colour_map, radiograph, reading)
 
@@ -205,8 +206,8 @@ def viewer(radiograph: Radiograph, reading: Reading, colour_map: str) -> charts.
 @st.cache_resource(scope="session", max_entries=4, ttl="8h", show_spinner=False)
 def _viewer(
     radiograph_sha256: str, weights_sha256: str, colour_map: str, _radiograph: Radiograph, _reading: Reading
-) -> charts.Figure:
-    return charts.viewer(display_copy(_radiograph), _reading.explanations, colour_map)
+) -> viewer_chart.Figure:
+    return viewer_chart.viewer(display_copy(_radiograph), _reading.explanations, colour_map)
 
 
 def reading_json(reading: Reading) -> bytes:

@@ -7,7 +7,9 @@ from html import escape
 import streamlit as st
 
 from cxrkit.card import MINIMUM_POSITIVES, Rule
-from cxrkit.dashboard import charts, services
+from cxrkit.charts import overlay
+from cxrkit.charts.viewer import VIEWER_CONFIG, empty_viewer, layers_css
+from cxrkit.dashboard import services
 from cxrkit.dashboard.entry import guarded, plain, show_error, show_incident
 from cxrkit.dashboard.findings_panel import axis_html, percent, row_html
 from cxrkit.dashboard.ranking import RULES, rank, standing
@@ -57,7 +59,7 @@ def welcome() -> None:
     """What the page shows before the first radiograph."""
     # The unlit viewer makes the browser load the chart library before it is needed.
     with st.container(key="lightbox"):
-        st.plotly_chart(charts.empty_viewer(), width="stretch", height=40, theme=None, config={"staticPlot": True})
+        st.plotly_chart(empty_viewer(), width="stretch", height=40, theme=None, config={"staticPlot": True})
     st.html(
         '<div class="cx-welcome"><h2>Drop a frontal chest radiograph above</h2>'
         "<p>DICOM with or without extension, PNG or JPEG. It is read on this machine; nothing is sent anywhere, "
@@ -101,9 +103,9 @@ def quality_line(radiograph: Radiograph, reading: Reading, preset: Preset) -> st
 def _picture(radiograph: Radiograph, reading: Reading, choice: Choice, finding: str) -> None:
     """The viewer and its controls: a fragment, so that a slider redraws the map and nothing else."""
     findings = list(choice.preset.findings)
-    services.recall("map_opacity", round(100 * charts.Look.opacity))
-    services.recall("map_colours", charts.Look.colour_map)
-    services.recall("map_contour", charts.Look.contour)
+    services.recall("map_opacity", round(100 * overlay.Look.opacity))
+    services.recall("map_colours", overlay.Look.colour_map)
+    services.recall("map_contour", overlay.Look.contour)
     with st.container(key="controls", horizontal=True, vertical_alignment="center"):
         # The key names the finding: choosing a row of the panel must move this field too.
         wanted = st.selectbox(
@@ -114,7 +116,7 @@ def _picture(radiograph: Radiograph, reading: Reading, choice: Choice, finding: 
             key=f"map_{reading.preset}_{finding}",
             label_visibility="collapsed",
         )
-        colours = st.selectbox("Colours", list(charts.COLOUR_MAPS), key="map_colours", label_visibility="collapsed")
+        colours = st.selectbox("Colours", list(overlay.COLOUR_MAPS), key="map_colours", label_visibility="collapsed")
         opacity = st.slider(
             "Opacity", 0, 100, step=5, format="opacity %d %%", key="map_opacity", label_visibility="collapsed"
         )
@@ -125,7 +127,7 @@ def _picture(radiograph: Radiograph, reading: Reading, choice: Choice, finding: 
         choose(wanted)
         st.rerun()
     explanation = reading.explanations[finding]
-    look = charts.Look(colours, opacity / 100, contour)
+    look = overlay.Look(colours, opacity / 100, contour)
     copy = services.display_copy(radiograph)
     with st.container(key="viewport"):
         st.plotly_chart(
@@ -134,7 +136,7 @@ def _picture(radiograph: Radiograph, reading: Reading, choice: Choice, finding: 
             height="stretch",
             theme=None,
             key="radiograph",
-            config=charts.VIEWER_CONFIG,
+            config=VIEWER_CONFIG,
             alt="Radiograph; the line under it says which map lies over it",
         )
     at = standing(choice.preset, finding, reading.prediction[finding], choice.rule, choice.custom)
@@ -142,13 +144,13 @@ def _picture(radiograph: Radiograph, reading: Reading, choice: Choice, finding: 
     with st.container(key="below", horizontal=True):
         st.html(
             map_caption(reading, explanation, colours)
-            + f"<style>{charts.layers_css('.st-key-viewport', reading.explanations, finding, look)}</style>"
+            + f"<style>{layers_css('.st-key-viewport', reading.explanations, finding, look)}</style>"
             + f'<p class="cx-quality">{escape(quality_line(radiograph, reading, choice.preset))}</p>'
         )
         st.download_button(
             "PNG",
             help="The radiograph with this map and its caption.",
-            data=lambda: charts.overlay_png(copy, explanation, captions, look),
+            data=lambda: overlay.overlay_png(copy, explanation, captions, look),
             file_name=services.download_name(reading, f"-{finding.lower()}.png"),
             mime="image/png",
             icon=":material/download:",
@@ -181,7 +183,7 @@ def map_caption(reading: Reading, explanation: Explanation, colours: str) -> str
         compared = f" Peak: {share} of the strongest map, {escape(finding_text(strongest.finding).label)}."
     elif len(reading.explanations) > 1:
         compared = " The strongest of all maps."
-    ramp = ",".join(charts.colour_stops(colours))
+    ramp = ",".join(overlay.colour_stops(colours))
     scale = f'<span class="cx-ramp" style="background:linear-gradient(90deg,{ramp})"></span>'
     return (
         f'<p class="cx-caption"><b>{label}</b> {scale} '

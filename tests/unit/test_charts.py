@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cxrkit.dashboard import charts
+from cxrkit.charts import overlay
+from cxrkit.charts.viewer import layers_css, viewer
 from cxrkit.imaging.preprocessing import covered_box
 from cxrkit.radiograph import Radiograph
 from cxrkit.reading import Explanation
@@ -42,7 +43,7 @@ def radiograph(height: int, width: int) -> Radiograph:
     ],
 )
 def test_peak_lies_at_its_cell(geometry: str, height: int, width: int, centre: tuple[int, int]) -> None:
-    values, _ = charts.heat(
+    values, _ = overlay.heat(
         explanation(one_cell(1, 4), height, width, geometry), height, width, (height // 2, width // 2)
     )
     row, column = np.unravel_index(values.argmax(), values.shape)
@@ -56,7 +57,7 @@ def test_peak_lies_at_its_cell(geometry: str, height: int, width: int, centre: t
 
 
 def test_outside_of_a_crop_nothing_is_claimed() -> None:
-    values, covered = charts.heat(explanation(np.ones((7, 7)), 100, 300, "crop"), 100, 300, (100, 300))
+    values, covered = overlay.heat(explanation(np.ones((7, 7)), 100, 300, "crop"), 100, 300, (100, 300))
     assert not covered[:, :99].any()
     assert not covered[:, 201:].any()
     assert covered[:, 101:199].all()
@@ -65,14 +66,14 @@ def test_outside_of_a_crop_nothing_is_claimed() -> None:
 
 def test_values_never_leave_the_scale() -> None:
     noisy = np.random.default_rng(0).uniform(0, 5, (7, 7))
-    values, _ = charts.heat(explanation(noisy, 300, 200), 300, 200, (300, 200))
+    values, _ = overlay.heat(explanation(noisy, 300, 200), 300, 200, (300, 200))
     assert values.min() >= 0
     assert values.max() <= 1
 
 
 def test_contour_is_closed_and_surrounds_half_of_the_peak() -> None:
-    values, _ = charts.heat(explanation(one_cell(3, 3), 700, 700), 700, 700, (350, 350))
-    (line,) = charts.contours(values, 700, 700)
+    values, _ = overlay.heat(explanation(one_cell(3, 3), 700, 700), 700, 700, (350, 350))
+    (line,) = overlay.contours(values, 700, 700)
     assert (line[0] == line[-1]).all()
     assert np.abs(line.mean(axis=0) - 350).max() < 3
     inside = values[(line[:, 1] / 2).astype(int), (line[:, 0] / 2).astype(int)]
@@ -81,19 +82,19 @@ def test_contour_is_closed_and_surrounds_half_of_the_peak() -> None:
 
 def test_viewer_holds_every_map_with_evidence_at_a_place_of_its_own() -> None:
     # Plotly silently drops all but the first of several images that agree in place and size.
-    copy = charts.display_copy(radiograph(60, 90))
+    copy = overlay.display_copy(radiograph(60, 90))
     grids = {"Mass": one_cell(2, 2), "Edema": np.zeros((7, 7)), "Hernia": one_cell(5, 5)}
     maps = {f: dataclasses.replace(explanation(g, 60, 90), finding=f) for f, g in grids.items()}
-    figure = charts.viewer(copy, maps)
+    figure = viewer(copy, maps)
     images = figure.layout.images
     assert len(images) == 3
     assert len({i.sizex for i in images}) == 3
     assert max(i.sizex for i in images) == pytest.approx(90)
     assert len(figure.data) == 3  # the invisible trace and two contours
-    assert len(charts.viewer(copy).layout.images) == 1
+    assert len(viewer(copy).layout.images) == 1
 
     def css(finding: str, contour: bool = True) -> str:
-        return charts.layers_css(".v", maps, finding, charts.Look(opacity=0.3, contour=contour))
+        return layers_css(".v", maps, finding, overlay.Look(opacity=0.3, contour=contour))
 
     assert ".v image:nth-of-type(2) { opacity: 0.30 !important; }" in css("Mass")
     assert ".v image:nth-of-type(3) { opacity: 0.30 !important; }" in css("Hernia")
@@ -103,16 +104,16 @@ def test_viewer_holds_every_map_with_evidence_at_a_place_of_its_own() -> None:
 
 
 def test_display_copy_is_bounded() -> None:
-    copy = charts.display_copy(radiograph(3000, 1500))
+    copy = overlay.display_copy(radiograph(3000, 1500))
     assert copy.levels.shape == (1024, 512)
     assert (copy.height, copy.width) == (3000, 1500)
     assert len(copy.uri) < 600_000
 
 
 def test_exported_picture_carries_its_captions_and_no_metadata() -> None:
-    copy = charts.display_copy(radiograph(400, 600))
-    bare = charts.overlay_png(copy, explanation(np.zeros((7, 7)), 400, 600), ())
-    full = charts.overlay_png(
+    copy = overlay.display_copy(radiograph(400, 600))
+    bare = overlay.overlay_png(copy, explanation(np.zeros((7, 7)), 400, 600), ())
+    full = overlay.overlay_png(
         copy, explanation(one_cell(3, 3), 400, 600), ("A caption. " * 30, "Not a medical device.")
     )
     picture = Image.open(io.BytesIO(full))
@@ -125,13 +126,13 @@ def test_exported_picture_carries_its_captions_and_no_metadata() -> None:
 
 
 def test_opacity_zero_leaves_the_radiograph_as_it_is() -> None:
-    copy = charts.display_copy(radiograph(400, 600))
-    look = charts.Look(opacity=0, contour=False)
-    picture = Image.open(io.BytesIO(charts.overlay_png(copy, explanation(one_cell(3, 3), 400, 600), (), look)))
+    copy = overlay.display_copy(radiograph(400, 600))
+    look = overlay.Look(opacity=0, contour=False)
+    picture = Image.open(io.BytesIO(overlay.overlay_png(copy, explanation(one_cell(3, 3), 400, 600), (), look)))
     assert (np.asarray(picture)[:400, :, 1] == copy.levels).all()
 
 
-@pytest.mark.parametrize("name", list(charts.COLOUR_MAPS))
+@pytest.mark.parametrize("name", list(overlay.COLOUR_MAPS))
 def test_every_colour_map_has_its_ramp(name: str) -> None:
-    stops = charts.colour_stops(name)
+    stops = overlay.colour_stops(name)
     assert len(set(stops)) == 9

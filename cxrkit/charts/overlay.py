@@ -1,29 +1,25 @@
-"""Pictures of the dashboard: the radiograph with its Grad-CAM map, on the page and as a file.
+"""A Grad-CAM map laid over its radiograph: as numbers, as an outline and as a picture file.
 
-The only module that imports plotly. An `Explanation` comes as a raw grid (7 x 7) and the box of
-the radiograph that it covers; colour, resizing and blending happen here.
+An `Explanation` comes as a raw grid (7 x 7) and the box of the radiograph that it covers; colour,
+resizing and blending happen here.
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
-from typing import TypeAlias
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-import plotly.graph_objects as go
 from PIL import Image, ImageDraw, ImageFont
 
 from cxrkit.radiograph import Radiograph
 from cxrkit.reading import Explanation
 
 LONG_SIDE = 1024
-MAP_SIDE = 128  # the map is smooth: more pixels would only cost time
-CONTOUR_SIDE = 256
 HALF_PEAK = 0.5
 COLOUR_MAPS = {
     "Inferno": cv2.COLORMAP_INFERNO,
@@ -33,7 +29,6 @@ COLOUR_MAPS = {
 }
 CONTOUR_COLOUR = "#7fe3ff"
 
-Figure: TypeAlias = go.Figure
 Bytes2D = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 
@@ -79,7 +74,7 @@ def display_copy(radiograph: Radiograph) -> DisplayCopy:
     done, encoded = cv2.imencode(".jpg", levels, [cv2.IMWRITE_JPEG_QUALITY, 90])
     if not done:
         raise RuntimeError("OpenCV could not encode the display copy")
-    return DisplayCopy(levels, _uri(encoded.tobytes(), "jpeg"), height, width)
+    return DisplayCopy(levels, data_uri(encoded.tobytes(), "jpeg"), height, width)
 
 
 def heat(
@@ -134,85 +129,6 @@ def contours(values: Floats, height: int, width: int, level: float = HALF_PEAK) 
     return outlines
 
 
-def empty_viewer() -> Figure:
-    """The viewer before the first radiograph: an unlit light box."""
-    figure = go.Figure()
-    hidden = {"visible": False, "fixedrange": True}
-    figure.update_layout(
-        xaxis=hidden, yaxis=hidden, margin={"l": 0, "r": 0, "t": 0, "b": 0}, paper_bgcolor="#000", plot_bgcolor="#000"
-    )
-    return figure
-
-
-def viewer(
-    copy: DisplayCopy, explanations: Mapping[str, Explanation] | None = None, colour_map: str = "Inferno"
-) -> Figure:
-    """The radiograph with every map over it, to zoom and pan; axes are radiograph pixels.
-
-    Streamlit draws a chart anew, and forgets its zoom, whenever anything in it changes. So all maps
-    are in the chart at once, and `layers_css` shows one of them: choosing a finding or moving the
-    opacity keeps the zoom and sends no picture.
-    """
-    height, width = copy.height, copy.width
-    place = {"xref": "x", "yref": "y", "x": 0, "y": 0, "sizey": height, "sizing": "stretch", "layer": "below"}
-    images = [{"source": copy.uri, "sizex": width, **place}]
-    figure = go.Figure()
-    # Plotly draws no axes without a trace; this one is invisible.
-    figure.add_scatter(x=[0, width], y=[0, height], mode="markers", marker={"opacity": 0}, hoverinfo="skip")
-    for layer, explanation in enumerate(_with_evidence(explanations or {}), start=1):
-        values, covered = heat(explanation, height, width, _size(height, width, MAP_SIDE))
-        # Plotly takes images of equal place and size for one and drops all but the first.
-        sizex = width * (1 + layer * 1e-9)
-        images.append({"source": _overlay_uri(values, covered, colour_map), "sizex": sizex, **place})
-        fine, _ = heat(explanation, height, width, _size(height, width, CONTOUR_SIDE))
-        x, y = _joined(contours(fine, height, width))
-        line = {"color": CONTOUR_COLOUR, "width": 1.6}
-        figure.add_scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip")
-    axis = {"visible": False, "constrain": "domain", "showgrid": False, "zeroline": False}
-    figure.update_layout(
-        images=images,
-        xaxis={**axis, "range": [0, width]},
-        yaxis={**axis, "range": [height, 0], "scaleanchor": "x", "scaleratio": 1},
-        margin={"l": 0, "r": 0, "t": 0, "b": 0},
-        paper_bgcolor="#000",
-        plot_bgcolor="#000",
-        showlegend=False,
-        dragmode="pan",
-        hovermode=False,
-        modebar={"orientation": "v", "bgcolor": "rgba(0,0,0,0.45)", "color": "#c3ced6", "activecolor": "#fff"},
-    )
-    return figure
-
-
-def layers_css(container: str, explanations: Mapping[str, Explanation], finding: str, look: Look) -> str:
-    """Style sheet that shows one finding's map and contour in a `viewer` inside `container`, a CSS selector.
-
-    Without positive evidence the radiograph stands alone. Plotly writes opacities of its own into the
-    elements, hence ``!important``.
-    """
-    shown = [e.finding for e in _with_evidence(explanations)]
-    rules = [f"{container} image:nth-of-type(n+2), {container} .scatterlayer .trace {{ opacity: 0 !important; }}"]
-    if finding in shown:
-        layer = shown.index(finding) + 2  # the radiograph, or the invisible trace, is the first
-        rules.append(f"{container} image:nth-of-type({layer}) {{ opacity: {look.opacity:.2f} !important; }}")
-        if look.contour:
-            rules.append(f"{container} .scatterlayer .trace:nth-of-type({layer}) {{ opacity: 1 !important; }}")
-    return "\n".join(rules)
-
-
-def _with_evidence(explanations: Mapping[str, Explanation]) -> list[Explanation]:
-    return [e for e in explanations.values() if e.has_positive_evidence]
-
-
-VIEWER_CONFIG = {
-    "scrollZoom": True,
-    "displaylogo": False,
-    "displayModeBar": True,
-    "doubleClick": "reset",
-    "modeBarButtons": [["zoomIn2d", "zoomOut2d", "resetScale2d"]],
-}
-
-
 def overlay_png(
     copy: DisplayCopy,
     explanation: Explanation,
@@ -225,7 +141,7 @@ def overlay_png(
     if explanation.has_positive_evidence:
         values, covered = heat(explanation, copy.height, copy.width, (rows, columns))
         alpha = (look.opacity * values * covered)[:, :, None]
-        picture = picture * (1 - alpha) + _coloured(values, look.colour_map) * alpha
+        picture = picture * (1 - alpha) + coloured(values, look.colour_map) * alpha
     image = Image.fromarray(np.rint(np.clip(picture, 0, 255)).astype(np.uint8))
     if look.contour and explanation.has_positive_evidence:
         scale = np.array([columns / copy.width, rows / copy.height])
@@ -237,7 +153,7 @@ def overlay_png(
 
 def colour_stops(colour_map: str, count: int = 9) -> tuple[str, ...]:
     """Evenly spaced colours of a colour map, as CSS, from nothing to the peak."""
-    ramp = _coloured(np.linspace(0, 1, count, dtype=np.float32)[None], colour_map)[0]
+    ramp = coloured(np.linspace(0, 1, count, dtype=np.float32)[None], colour_map)[0]
     return tuple(f"rgb({r:.0f},{g:.0f},{b:.0f})" for r, g, b in ramp)
 
 
@@ -269,35 +185,10 @@ def _wrapped(
     return lines
 
 
-def _overlay_uri(values: Floats, covered: npt.NDArray[np.bool_], colour_map: str) -> str:
-    # Opacity follows the evidence, so that the radiograph stays itself where the model did not look.
-    alpha = np.rint(255 * values * covered)[:, :, None]
-    rgba = np.concatenate([_coloured(values, colour_map), alpha], axis=2).astype(np.uint8)
-    done, encoded = cv2.imencode(".webp", cv2.cvtColor(rgba, cv2.COLOR_RGBA2BGRA), [cv2.IMWRITE_WEBP_QUALITY, 90])
-    if not done:
-        raise RuntimeError("OpenCV could not encode the map")
-    return _uri(encoded.tobytes(), "webp")
-
-
-def _coloured(values: Floats, colour_map: str) -> Floats:
+def coloured(values: Floats, colour_map: str) -> Floats:
     levels = np.rint(values * 255).astype(np.uint8)
     return np.asarray(cv2.applyColorMap(levels, COLOUR_MAPS[colour_map])[:, :, ::-1], np.float32)
 
 
-def _joined(outlines: Sequence[npt.NDArray[np.float64]]) -> tuple[list[float | None], list[float | None]]:
-    """All outlines as one line with gaps."""
-    x: list[float | None] = []
-    y: list[float | None] = []
-    for line in outlines:
-        x += [round(float(v), 1) for v in line[:, 0]] + [None]
-        y += [round(float(v), 1) for v in line[:, 1]] + [None]
-    return x, y
-
-
-def _size(height: int, width: int, long_side: int) -> tuple[int, int]:
-    scale = long_side / max(height, width)
-    return max(1, round(height * scale)), max(1, round(width * scale))
-
-
-def _uri(data: bytes, kind: str) -> str:
+def data_uri(data: bytes, kind: str) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
