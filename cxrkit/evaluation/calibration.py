@@ -7,16 +7,15 @@ keep an intercept each. A prior shift then restates the probabilities at a refer
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import brentq
 from scipy.special import expit, logit
-from sklearn.linear_model import LogisticRegression
 
 from cxrkit.card import MINIMUM_POSITIVES, Calibration, ReferencePrevalence
 from cxrkit.errors import ManifestError, PresetInvalid
+from cxrkit.evaluation.logistic import fit_logistic, intercept_for, varies
 
 Floats = npt.NDArray[np.float64]
 
@@ -113,14 +112,14 @@ def _fit_one(
     fewest = min(positives, n - positives)
     smoothed = (positives + 0.5) / (n + 1)
     enough = fewest >= (1 if findings == 1 else MINIMUM_POSITIVES)
-    own = _fit_logistic(z[:, None], y) if enough and _varies(z) else None
+    own = fit_logistic(z[:, None], y) if enough and varies(z) else None
     method: Literal["platt", "shared-slope", "identity"]
     if own is not None and own.coefficients[0] > 0:
         slope, intercept, method = float(own.coefficients[0]), own.intercept, "platt"
         prevalence = own.mean
     else:
         slope, method = (shared, "shared-slope") if shared is not None else (1.0, "identity")
-        intercept, prevalence = _intercept(slope * z, smoothed), smoothed
+        intercept, prevalence = intercept_for(slope * z, smoothed), smoothed
     if reference is not None:
         fitted, prevalence = prevalence, _reference(reference, finding)
         intercept += float(logit(prevalence) - logit(fitted))
@@ -135,7 +134,7 @@ def _shared_slope(z: Floats, y: Floats) -> float | None:
     columns = [
         k
         for k in range(y.shape[1])
-        if np.nanmin(y[:, k], initial=1) < np.nanmax(y[:, k], initial=0) and _varies(z[np.isfinite(y[:, k]), k])
+        if np.nanmin(y[:, k], initial=1) < np.nanmax(y[:, k], initial=0) and varies(z[np.isfinite(y[:, k]), k])
     ]
     if not columns:
         return None
@@ -149,63 +148,8 @@ def _shared_slope(z: Floats, y: Floats) -> float | None:
             design[:, place] = 1.0
         rows.append(design)
         targets.append(y[known, k])
-    slope = float(_fit_logistic(np.concatenate(rows), np.concatenate(targets)).coefficients[0])
+    slope = float(fit_logistic(np.concatenate(rows), np.concatenate(targets)).coefficients[0])
     return slope if slope > 0 else None
-
-
-def _varies(z: Floats) -> bool:
-    """Whether logits differ by more than rounding; no slope can be fitted where they do not."""
-    return float(np.ptp(z)) > 1e-9 * max(1.0, float(np.abs(z).max()))
-
-
-class _Logistic(NamedTuple):
-    """A fitted logistic model, and the mean of its targets, which is the mean of its probabilities."""
-
-    coefficients: Floats
-    intercept: float
-    mean: float
-
-
-def _fit_logistic(features: Floats, y: Floats) -> _Logistic:
-    """Logistic regression without a penalty, on features whose first column varies.
-
-    When the first coefficient's column separates the classes, so that no maximum exists, the targets
-    are smoothed to (n1 + 1) / (n1 + 2) and 1 / (n0 + 2) (Platt 1999, eq. 2).
-    """
-    targets = y.astype(np.float64)
-    if _separable(features, y):
-        ones = y.sum()
-        targets = np.where(y == 1, (ones + 1) / (ones + 2), 1 / (len(y) - ones + 2))
-    centre, spread = float(features[:, 0].mean()), float(features[:, 0].std())
-    design = np.column_stack([(features[:, :1] - centre) / spread, features[:, 1:]])
-    # a target between 0 and 1 is one row of each class, weighted by it
-    fitted = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-10, max_iter=1000).fit(
-        np.concatenate([design, design]),
-        np.r_[np.ones(len(y)), np.zeros(len(y))],
-        sample_weight=np.r_[targets, 1 - targets],
-    )
-    coefficients = fitted.coef_[0].astype(np.float64)
-    coefficients[0] /= spread
-    intercept = float(fitted.intercept_[0]) - coefficients[0] * centre
-    return _Logistic(coefficients, float(intercept), float(targets.mean()))
-
-
-def _separable(features: Floats, y: Floats) -> bool:
-    """True when, in every group of equal indicators, no negative's score reaches a positive's (or the reverse)."""
-    group = features[:, 1:] @ np.arange(1, features.shape[1]) if features.shape[1] > 1 else np.zeros(len(y))
-    above, below = [], []
-    for value in np.unique(group):
-        one, zero = (features[(group == value) & (y == label), 0] for label in (1, 0))
-        above.append(one.min() >= zero.max())
-        below.append(one.max() <= zero.min())
-    return all(above) or all(below)
-
-
-def _intercept(scores: Floats, mean: float) -> float:
-    """The b for which mean(sigmoid(scores + b)) is `mean`; it is unique because the mean rises with b."""
-    centre = float(logit(mean))
-    low, high = centre - float(scores.max()) - 1.0, centre - float(scores.min()) + 1.0
-    return float(brentq(lambda b: float(expit(scores + b).mean()) - mean, low, high, xtol=1e-12))
 
 
 def _reference(reference: ReferencePrevalence, finding: str) -> float:
