@@ -35,7 +35,7 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class DisplayCopy:
-    """A radiograph as it is shown: 8 bits, at most `LONG_SIDE` pixels long.
+    """A radiograph as it is shown: 8 bits, shrunk to what a page needs.
 
     Attributes
     ----------
@@ -62,11 +62,11 @@ class Look:
     contour: bool = True
 
 
-def display_copy(radiograph: Radiograph) -> DisplayCopy:
-    """Shrink to at most `LONG_SIDE` pixels and compress."""
+def display_copy(radiograph: Radiograph, long_side: int = LONG_SIDE) -> DisplayCopy:
+    """Shrink to at most `long_side` pixels and compress."""
     height, width = radiograph.height, radiograph.width
     pixels = radiograph.pixels
-    scale = LONG_SIDE / max(height, width)
+    scale = long_side / max(height, width)
     if scale < 1:
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.float32)
@@ -129,6 +129,24 @@ def contours(values: Floats, height: int, width: int, level: float = HALF_PEAK) 
     return outlines
 
 
+def blended(copy: DisplayCopy, explanation: Explanation, look: Look = Look()) -> Image.Image:
+    """The radiograph with its map; without positive evidence the radiograph alone."""
+    rows, columns = copy.levels.shape
+    picture = np.repeat(copy.levels[:, :, None], 3, axis=2).astype(np.float32)
+    if not explanation.has_positive_evidence:
+        return Image.fromarray(np.rint(picture).astype(np.uint8))
+    values, covered = heat(explanation, copy.height, copy.width, (rows, columns))
+    alpha = (look.opacity * values * covered)[:, :, None]
+    picture = picture * (1 - alpha) + coloured(values, look.colour_map) * alpha
+    image = Image.fromarray(np.rint(np.clip(picture, 0, 255)).astype(np.uint8))
+    if look.contour:
+        scale = np.array([columns / copy.width, rows / copy.height])
+        draw = ImageDraw.Draw(image)
+        for line in contours(values, copy.height, copy.width):
+            draw.line([(float(x), float(y)) for x, y in line * scale], fill=CONTOUR_COLOUR, width=2)
+    return image
+
+
 def overlay_png(
     copy: DisplayCopy,
     explanation: Explanation,
@@ -136,19 +154,14 @@ def overlay_png(
     look: Look = Look(),
 ) -> bytes:
     """Radiograph, map and a strip of captions as a PNG file without any metadata."""
-    rows, columns = copy.levels.shape
-    picture = np.repeat(copy.levels[:, :, None], 3, axis=2).astype(np.float32)
-    if explanation.has_positive_evidence:
-        values, covered = heat(explanation, copy.height, copy.width, (rows, columns))
-        alpha = (look.opacity * values * covered)[:, :, None]
-        picture = picture * (1 - alpha) + coloured(values, look.colour_map) * alpha
-    image = Image.fromarray(np.rint(np.clip(picture, 0, 255)).astype(np.uint8))
-    if look.contour and explanation.has_positive_evidence:
-        scale = np.array([columns / copy.width, rows / copy.height])
-        draw = ImageDraw.Draw(image)
-        for line in contours(values, copy.height, copy.width):
-            draw.line([(float(x), float(y)) for x, y in line * scale], fill=CONTOUR_COLOUR, width=2)
-    return _captioned(image, captions)
+    return _captioned(blended(copy, explanation, look), captions)
+
+
+def jpeg_uri(image: Image.Image, quality: int = 82) -> str:
+    """A picture as a JPEG data URI without any metadata."""
+    out = BytesIO()
+    image.save(out, "JPEG", quality=quality)
+    return data_uri(out.getvalue(), "jpeg")
 
 
 def colour_stops(colour_map: str, count: int = 9) -> tuple[str, ...]:

@@ -1,0 +1,228 @@
+"""Forest plots: one row per finding or group, its value and its 95 % interval."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from cxrkit.card import MINIMUM_POSITIVES
+from cxrkit.charts.style import ON_LIGHT, Chart, Figure, Ink, counts, figure_of, label, name_of, number, spread
+from cxrkit.evaluation.schema import Comparison, Evaluation, FindingEvaluation, Gap, Group, Interval, Measure
+
+ROW = 34
+"""Pixels per row."""
+
+_VARIABLES = {
+    "sex": "Sex",
+    "age_band": "Age",
+    "age": "Age",
+    "view": "View",
+    "view_position": "View",
+    "aspect": "Aspect",
+}
+_RATES = {"auroc": "AUROC", "sensitivity": "Sensitivity", "specificity": "Specificity"}
+
+
+@dataclass(frozen=True)
+class _Row:
+    name: str
+    note: str
+    measure: Measure | None
+    beside: Interval | None = None
+    mark: str = "circle"
+    heading: bool = False
+
+
+def auroc_by_finding(evaluation: Evaluation, ink: Ink = ON_LIGHT) -> Chart | None:
+    """AUROC of every finding that has one, and their mean; None where none has."""
+    rows = [
+        _Row(name_of(finding), f"{e.positives:,} of {e.n:,}", e.auroc, e.auroc.delong, _mark(e.positives))
+        for finding, e in evaluation.findings.items()
+        if e.auroc is not None
+    ]
+    if not rows:
+        return None
+    macro = evaluation.macro.auroc
+    if macro is not None and len(macro.findings) > 1:
+        rows.append(_Row("<b>Mean</b>", f"of {len(macro.findings)} findings", macro, None, "diamond"))
+    low = min(min(r.measure.value, r.measure.low or 1) for r in rows if r.measure)
+    return Chart(
+        _forest(rows, "AUROC (dotted: 0.5, chance)", 0.5, ink, (min(0.45, low - 0.02), 1.005)),
+        "AUROC by finding",
+        f"{evaluation.images:,} radiographs; beside each name its positives and its rows. Thick bars: {_method(rows)}; "
+        f"thin bars: DeLong's interval. Hollow marks rest on fewer than {MINIMUM_POSITIVES} positives.",
+        height=_height(rows),
+    )
+
+
+def by_subgroup(entry: FindingEvaluation, measure: str, ink: Ink = ON_LIGHT) -> Chart | None:
+    """One measure in every group that is large enough, with the largest gap of each variable.
+
+    `measure` is ``auroc`` or a key of `Group.rates`, such as ``sensitivity@youden``. None where no group
+    has it.
+    """
+    overall = overall_of(entry, measure)
+    rows = [] if overall is None else [_Row("<b>All rows</b>", _of(overall, measure), overall, None, "diamond")]
+    judged = 0
+    for grouping in entry.subgroups.values():
+        found = [
+            _Row(label(g.name), _of(m, measure), m, None, _mark(g.positives))
+            for g in grouping.groups
+            if (m := _in(g, measure))
+        ]
+        if not found:
+            continue
+        judged += len(found)
+        gap = next((g for g in grouping.gaps if g.measure == measure), None)
+        rows += [_Row(f"<b>{label(variable_name(grouping.variable))}</b>", _gap_words(gap), None, heading=True), *found]
+    if not judged:
+        return None
+    reference = 0.5 if measure == "auroc" else None
+    low = min(r.measure.value if r.measure.low is None else r.measure.low for r in rows if r.measure)
+    bounds = (max(0.0, min(0.45 if reference else 1.0, low - 0.03)), 1.01)
+    return Chart(
+        _forest(rows, measure_name(measure), reference, ink, bounds, level=overall),
+        f"{measure_name(measure)} in subgroups",
+        f"{counts(entry.n, entry.positives)}. Beside each group what it rests on; beside each variable its "
+        f"largest gap with a 95 % interval. {_method(rows)}. Groups that are too small are not drawn; see the table.",
+        height=_height(rows),
+    )
+
+
+def differences(comparison: Comparison, ink: Ink = ON_LIGHT) -> Chart | None:
+    """AUROC of this model less that of the other, on the same rows; None where there is no finding."""
+    rows = [
+        _Row(
+            name_of(finding),
+            _p_words(pair.p_holm),
+            pair.difference,
+            pair.difference.clustered,
+            _mark(pair.difference.positives),
+        )
+        for finding, pair in comparison.findings.items()
+    ]
+    if not rows:
+        return None
+    if comparison.macro is not None and len(rows) > 1:
+        rows.append(_Row("<b>Mean</b>", "", comparison.macro, None, "diamond"))
+    return Chart(
+        _forest(rows, "Difference in AUROC (right: this model ranks better)", 0.0, ink, None),
+        "This model against the other",
+        f"{comparison.rows:,} radiographs that both judged. Thick bars: {_method(rows)}; thin bars: patients "
+        "resampled. p is adjusted for the number of findings (Holm).",
+        height=_height(rows),
+    )
+
+
+def measure_name(measure: str) -> str:
+    """Words for ``auroc`` or ``sensitivity@youden``."""
+    rate, _, rule = measure.partition("@")
+    return _RATES.get(rate, rate) + (f" at the {rule} point" if rule else "")
+
+
+def variable_name(variable: str) -> str:
+    """Words for a grouping variable."""
+    return _VARIABLES.get(variable, variable.replace("_", " ").capitalize())
+
+
+def overall_of(entry: FindingEvaluation, measure: str) -> Measure | None:
+    """The measure over all rows that stands beside those of the groups."""
+    rate, _, rule = measure.partition("@")
+    if not rule:
+        return entry.auroc
+    point = entry.operating_points.get(rule)
+    found = getattr(point, rate, None)
+    return found if isinstance(found, Measure) else None
+
+
+def _in(group: Group, measure: str) -> Measure | None:
+    return group.auroc if measure == "auroc" else group.rates.get(measure)
+
+
+def _gap_words(gap: Gap | None) -> str:
+    return "" if gap is None else f"gap {spread(gap.difference, 2)}"
+
+
+def _of(found: Measure, measure: str) -> str:
+    if measure == "auroc":
+        return f"{found.positives:,} of {found.n:,}"
+    return f"{found.n:,} {'positives' if measure.startswith('sensitivity') else 'negatives'}"
+
+
+def _p_words(p: float | None) -> str:
+    return "" if p is None else "p < 0.001" if p < 0.001 else f"p = {number(p)}"
+
+
+def _mark(positives: int) -> str:
+    return "circle" if positives >= MINIMUM_POSITIVES else "circle-open"
+
+
+def _method(rows: Sequence[_Row]) -> str:
+    methods = dict.fromkeys(row.measure.method for row in rows if row.measure is not None)
+    return "; ".join(methods)
+
+
+def _height(rows: Sequence[_Row]) -> int:
+    return 70 + ROW * len(rows)
+
+
+def _forest(
+    rows: Sequence[_Row],
+    title: str,
+    reference: float | None,
+    ink: Ink,
+    bounds: tuple[float, float] | None,
+    *,
+    level: Measure | None = None,
+) -> Figure:
+    places = list(range(len(rows)))
+    small = f"font-size:10.5px;color:{ink.muted}"
+    names = [f'{row.name}<br><span style="{small}">{row.note}</span>' if row.note else row.name for row in rows]
+    y = {
+        "tickvals": places,
+        "ticktext": names,
+        "range": [len(rows) - 0.4, -0.6],
+        "ticks": "",
+        "showline": False,
+        "showgrid": False,
+    }
+    x = {"title": title, "nticks": 7, **({} if bounds is None else {"range": list(bounds)})}
+    figure = figure_of(ink, x, y, showlegend=False)
+    for value, dash in ((reference, "dot"), (level.value if level else None, "dash")):
+        if value is not None:
+            figure.add_vline(value, line={"color": ink.muted, "width": 1, "dash": dash})
+    drawn: Mapping[int, _Row] = {place: row for place, row in enumerate(rows) if row.measure is not None}
+    _add_bars(figure, {p: _ends(r.measure) for p, r in drawn.items()}, ink.model, 3.2)
+    _add_bars(figure, {p + 0.24: _ends(r.beside) for p, r in drawn.items()}, ink.muted, 1.4)
+    measures = [row.measure for row in drawn.values() if row.measure is not None]
+    figure.add_scatter(
+        x=[round(m.value, 5) for m in measures],
+        y=list(drawn),
+        customdata=[spread(m) for m in measures],
+        mode="markers",
+        marker={
+            "symbol": [row.mark for row in drawn.values()],
+            "size": [12 if row.mark == "diamond" else 9 for row in drawn.values()],
+            "color": [ink.second if row.mark == "diamond" else ink.model for row in drawn.values()],
+            "line": {"width": 2, "color": [ink.second if r.mark == "diamond" else ink.model for r in drawn.values()]},
+        },
+        hovertemplate="%{customdata}<extra></extra>",
+    )
+    return figure
+
+
+def _ends(interval: Measure | Interval | None) -> tuple[float, float] | None:
+    if interval is None or interval.low is None or interval.high is None:
+        return None
+    return round(interval.low, 5), round(interval.high, 5)
+
+
+def _add_bars(figure: Figure, bars: Mapping[float, tuple[float, float] | None], colour: str, width: float) -> None:
+    """All intervals as one line with gaps."""
+    x: list[float | None] = []
+    y: list[float | None] = []
+    for place, ends in bars.items():
+        if ends is not None:
+            x += [*ends, None]
+            y += [place, place, None]
+    figure.add_scatter(x=x, y=y, mode="lines", line={"color": colour, "width": width}, hoverinfo="skip")

@@ -1,0 +1,171 @@
+"""What the figures of an evaluation share: colours, axes, words for numbers, and how they travel to a page."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from html import escape
+from typing import Any, TypeAlias
+
+import plotly.graph_objects as go
+from plotly.offline import get_plotlyjs
+
+from cxrkit.card import MINIMUM_POSITIVES
+from cxrkit.evaluation.schema import Measure
+from cxrkit.findings import finding_text
+
+Figure: TypeAlias = go.Figure
+
+
+@dataclass(frozen=True)
+class Ink:
+    """Colours of a figure on one kind of page; the page's own background shows through.
+
+    `model`, `second`, `third` and `fourth` are taken from Okabe and Ito's palette (2008), which readers
+    with any common colour blindness tell apart; every line differs in dash or mark as well.
+    """
+
+    text: str
+    muted: str
+    grid: str
+    model: str
+    second: str
+    third: str
+    fourth: str
+
+    def band(self, opacity: float = 0.16) -> str:
+        """The model's colour as the fill of an interval."""
+        red, green, blue = (int(self.model[i : i + 2], 16) for i in (1, 3, 5))
+        return f"rgba({red},{green},{blue},{opacity})"
+
+
+ON_LIGHT = Ink("#1b2329", "#5a6670", "#dde3e7", "#0072b2", "#d55e00", "#00795a", "#a3528a")
+ON_DARK = Ink("#e6ebef", "#9aa7b1", "#2c353d", "#56b4e9", "#e69f00", "#2fc49b", "#e39ac6")
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A figure with its title and caption in plain language; both are plain text, to be escaped by the page.
+
+    `height` is in pixels. The caption says n and positives.
+    """
+
+    figure: Figure
+    title: str
+    caption: str
+    height: int = 340
+
+
+CONFIG: dict[str, Any] = {
+    "responsive": True,
+    "displaylogo": False,
+    "modeBarButtons": [["toImage"]],
+    "doubleClick": "reset",
+}
+
+
+def figure_of(ink: Ink, x: dict[str, Any], y: dict[str, Any], **layout: Any) -> Figure:
+    """An empty figure with the shared looks; `x` and `y` are settings of its axes."""
+    axis = {
+        "showline": True,
+        "linecolor": ink.muted,
+        "gridcolor": ink.grid,
+        "zeroline": False,
+        "ticks": "outside",
+        "tickcolor": ink.muted,
+        "ticklen": 4,
+        "automargin": True,
+        "title": {"standoff": 8},
+    }
+    figure = go.Figure()
+    figure.update_layout(
+        template="none",
+        font={"family": "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif", "size": 12, "color": ink.text},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        margin={"l": 8, "r": 14, "t": 10, "b": 8},
+        legend={"orientation": "h", "y": -0.24, "yanchor": "top", "x": 0, "xanchor": "left", "font": {"size": 11}},
+        dragmode=False,
+        hoverlabel={"font": {"size": 12}},
+    )
+    figure.update_layout(**layout)
+    figure.update_xaxes(**{**axis, **_titled(x)})
+    figure.update_yaxes(**{**axis, **_titled(y)})
+    return figure
+
+
+def _titled(axis: dict[str, Any]) -> dict[str, Any]:
+    title = axis.get("title")
+    return {**axis, "title": {"text": title, "standoff": 8}} if isinstance(title, str) else axis
+
+
+def label(text: str) -> str:
+    """Text for the inside of a figure, where plotly reads tags."""
+    return escape(text, quote=False)
+
+
+def name_of(finding: str) -> str:
+    """A finding's name for the inside of a figure."""
+    return label(finding_text(finding).label)
+
+
+def rule_name(rule: str) -> str:
+    """Words for an operating point's rule."""
+    words = {"youden": "Youden", "screening": "Screening", "rule-in": "Rule-in", "custom": "Custom"}
+    return words.get(rule, rule)
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A plain decimal with a true minus sign."""
+    return f"{value:.{digits}f}".replace("-", "−")
+
+
+def percent(share: float) -> str:
+    """A share as a percentage; two significant digits where it is small."""
+    value = 100 * share
+    if value == 0 or value >= 99.95:
+        return f"{value:.0f} %"
+    digits = 1 if abs(value) >= 1 else min(4, 1 - math.floor(math.log10(abs(value))))
+    return f"{value:.{digits}f} %".replace("-", "−")
+
+
+def spread(measure: Measure, digits: int = 3) -> str:
+    """Value and interval, such as ``0.812 (0.774 to 0.851)``."""
+    value = number(measure.value, digits)
+    if measure.low is None or measure.high is None:
+        return f"{value} (no interval)"
+    return f"{value} ({number(measure.low, digits)} to {number(measure.high, digits)})"
+
+
+def counts(n: int, positives: int) -> str:
+    """How many rows something rests on."""
+    few = f" (fewer than {MINIMUM_POSITIVES}: weak evidence)" if positives < MINIMUM_POSITIVES else ""
+    return f"n = {n:,}, {positives:,} positive{few}"
+
+
+def to_script(figure: Figure) -> str:
+    """A figure as JSON that may stand inside of a ``script`` element of any page.
+
+    ``<`` is written as an escape, so that nothing in it can end the element.
+    """
+    text = json.dumps(figure.to_plotly_json(), default=_plain, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def plotly_script() -> str:
+    """The source of plotly.js, to be embedded once into a page that works offline."""
+    return str(get_plotlyjs())
+
+
+def rounded(values: Any, digits: int = 5) -> list[float | None]:
+    """Numbers as a page needs them: five decimals are finer than any screen."""
+    return [None if value is None else round(float(value), digits) for value in values]
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "to_plotly_json"):
+        return value.to_plotly_json()
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} is not plain")
