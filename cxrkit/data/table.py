@@ -49,6 +49,7 @@ def read_table(path: str | os.PathLike[str]) -> tuple[pd.DataFrame, str]:
     filled = [(number, line) for number, line in cells if any(line)]
     if not filled:
         raise ManifestError("The table is empty.", "Give a CSV with a header and at least one image.")
+    filled = _without_blank_ends(filled)
     header = _header(filled[0][1])
     for number, line in filled[1:]:
         if len(line) > len(header):
@@ -100,6 +101,15 @@ def parse_pairs(texts: Sequence[str]) -> dict[str, str]:
     if not all(key and sign and value for key, sign, value in pairs):
         raise ManifestError("A column pair has no equals sign.", "Write it as COLUMN=FINDING, such as label=Pneumonia.")
     return {key: value for key, _, value in pairs}
+
+
+def _without_blank_ends(filled: list[tuple[int, list[str]]]) -> list[tuple[int, list[str]]]:
+    """Lines without the columns at the end that have neither a name nor a cell.
+
+    Spreadsheets leave them behind, and so does NIH's ``BBox_List_2017.csv``.
+    """
+    used = max(len(line) - next((i for i, cell in enumerate(reversed(line)) if cell), 0) for _, line in filled)
+    return [(number, line[:used]) for number, line in filled]
 
 
 def _header(names: list[str]) -> list[str]:
