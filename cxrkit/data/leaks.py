@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +14,28 @@ from cxrkit.data.manifest import Manifest
 from cxrkit.errors import ManifestError
 
 Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Leak:
+    """What two splits share, without saying whose it is.
+
+    Attributes
+    ----------
+    kind
+        ``"patients"``, or ``"pictures"`` of identical pixels.
+    splits
+        The two splits.
+    count
+        How many patients or pictures stand in both.
+    rows
+        Row numbers involved in the first and in the second split, ascending.
+    """
+
+    kind: Literal["patients", "pictures"]
+    splits: tuple[str, str]
+    count: int
+    rows: tuple[tuple[int, ...], tuple[int, ...]]
 
 
 def groups(manifest: Manifest, group_by: Sequence[str]) -> Rows:
@@ -97,6 +122,31 @@ def hold_out(manifest: Manifest, fraction: float, group_by: Sequence[str], seed:
 def shared_patients(a: Manifest, b: Manifest) -> tuple[str, ...]:
     """Keys of the patients that stand in both manifests, sorted."""
     return tuple(sorted({str(p) for p in a.patients()} & {str(p) for p in b.patients()}))
+
+
+def leaks_between(
+    kind: Literal["patients", "pictures"], sides: Mapping[str, tuple[Sequence[str | None], npt.ArrayLike]]
+) -> tuple[Leak, ...]:
+    """What every pair of splits shares.
+
+    Parameters
+    ----------
+    sides
+        Split -> its n keys (of patients or pictures; None or blank is shared with nobody) and n row numbers.
+    """
+    held: dict[str, dict[str, list[int]]] = {}
+    for split, (keys, rows) in sides.items():
+        held[split] = {}
+        for key, row in zip(keys, np.asarray(rows).tolist(), strict=True):
+            if key:
+                held[split].setdefault(str(key), []).append(row)
+    leaks = []
+    for a, b in combinations(held, 2):
+        shared = held[a].keys() & held[b].keys()
+        if shared:
+            rows_a, rows_b = (tuple(sorted(row for key in shared for row in held[side][key])) for side in (a, b))
+            leaks.append(Leak(kind, (a, b), len(shared), (rows_a, rows_b)))
+    return tuple(leaks)
 
 
 def assert_disjoint(a: Manifest, b: Manifest) -> None:

@@ -1,0 +1,1 @@
+"""Readers of the folders and tables in which people have radiographs: each gives one `Layout`."""

@@ -1,0 +1,109 @@
+"""CSV tables of other people: one with a column of splits, or one per split, under any column names."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from cxrkit.data.layouts.files import ImageFiles, locate
+from cxrkit.data.layouts.layout import FACTS, NIH_FINDINGS, Layout, make_layout, rows_text, split_name
+from cxrkit.data.manifest import IMAGE, label_matrix
+from cxrkit.data.table import SPLIT, read_table
+from cxrkit.errors import ManifestError
+
+
+def read_tables(
+    tables: Sequence[tuple[str | None, str | os.PathLike[str]]],
+    images: str | os.PathLike[str] | None = None,
+    *,
+    columns: Mapping[str, str] | None = None,
+    label_map: Mapping[str, str] | None = None,
+    skip_missing: bool = False,
+) -> Layout:
+    """Read one CSV that has a column of splits, or several that are one split each.
+
+    Parameters
+    ----------
+    tables
+        Pairs of a split's name (None: the table's own column ``split`` says) and a CSV.
+    images
+        Folder of the images; without it that of the first table.
+    columns
+        Our column -> theirs, such as ``{"image": "Image", "patient_id": "PatientId"}``. Of the columns
+        that are no findings only `FACTS` and those named here are kept.
+    label_map
+        Label column -> finding, such as ``{"label": "Pneumonia"}``. Columns that are named like a
+        finding of ChestX-ray14 are taken without being named here.
+    skip_missing
+        Leave out rows whose image is not at hand.
+
+    Raises
+    ------
+    ManifestError
+        A table cannot be used, lacks a column or a split, or images are missing.
+    """
+    renamed = {IMAGE: IMAGE} | dict(columns or {})
+    root = Path(images) if images is not None else Path(tables[0][1]).resolve().parent
+    files = ImageFiles(root)
+    notes: list[str] = []
+    parts = []
+    for split, path in tables:
+        where = "the table" if len(tables) == 1 else f"the {split or 'other'} table"
+        table, wanted = _columns(read_table(path)[0], renamed, label_map or {})
+        label_matrix(table, wanted)  # refuses odd labels while the rows still have this table's numbers
+        table[SPLIT] = _split_column(table, split)
+        rows = [int(row) for row in table.index]
+        paths, found, told = locate(files, table[IMAGE].tolist(), rows, where=where, skip_missing=skip_missing)
+        notes += told
+        parts.append((table[found].assign(**{IMAGE: paths}), wanted))
+    union = list(dict.fromkeys(finding for _, wanted in parts for finding in wanted))
+    whole = pd.concat([table for table, _ in parts], ignore_index=True).fillna("")
+    return make_layout(whole, union, root, notes)
+
+
+def _columns(
+    table: pd.DataFrame, renamed: Mapping[str, str], label_map: Mapping[str, str]
+) -> tuple[pd.DataFrame, list[str]]:
+    """The table under our names, without the columns that nobody asked for; and its findings."""
+    labels = {name: name for name in NIH_FINDINGS if name in table.columns and name not in label_map}
+    for column, finding in label_map.items():
+        if finding in labels:
+            raise ManifestError(f"Two columns hold labels of {finding}.", "Map one column only.")
+        labels[finding] = column
+    if not labels:
+        raise ManifestError(
+            "The table has no column that is named like a known finding.",
+            "Name the label columns with --label-map, such as --label-map label=Pneumonia.",
+        )
+    facts = {name: name for name in FACTS if name in table.columns and name not in renamed} | dict(renamed)
+    twice = sorted(set(facts) & set(labels))
+    if twice:
+        raise ManifestError(f"{twice[0]} is named both as a column and as a finding.", "Name it once.")
+    absent = [name for name in [*facts.values(), *labels.values()] if name not in table.columns]
+    if absent:
+        raise ManifestError(
+            f"The table has no column named {absent[0]}.",
+            "Say what its own name is, such as --column image=Image, or --label-map label=Pneumonia.",
+        )
+    kept = facts | labels
+    return pd.DataFrame({ours: table[theirs] for ours, theirs in kept.items()}, index=table.index), list(labels)
+
+
+def _split_column(table: pd.DataFrame, split: str | None) -> pd.Series:
+    if split is not None:
+        return pd.Series(split, index=table.index, dtype=str)
+    if SPLIT not in table.columns:
+        raise ManifestError(
+            "The table has no column named split.",
+            "Say which split it is, such as --table train=FILE.csv, or name its column with --column split=NAME.",
+        )
+    named = table[SPLIT].map(split_name)
+    odd = [int(row) for row in table.index[named.isna()]]
+    if odd:
+        raise ManifestError(
+            f"The split is neither train, val nor test in {rows_text(odd)}.", "Correct the column of splits."
+        )
+    return named.astype(str)

@@ -1,0 +1,290 @@
+"""From a layout to a manifest that may be trained and judged on, or to the reasons why it may not."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from cxrkit.data.layouts.layout import PATIENT_COLUMNS, SPLITS, Layout, rows_text
+from cxrkit.data.leaks import Leak, hold_out, leaks_between
+from cxrkit.data.manifest import IMAGE
+from cxrkit.data.table import SPLIT
+from cxrkit.errors import ManifestError
+from cxrkit.imaging.survey import Survey, Unreadable, survey
+
+DUPLICATES = "dup_group"
+"""Column of a number that all images of identical pixels share; blank for a picture without a double."""
+
+
+_FEW = 100  # images; a smaller validation part chooses nothing reliably
+
+
+@dataclass(frozen=True, eq=False)
+class Preparation:
+    """What became of a layout. Row numbers are those of the table as read (the header is row 1).
+
+    Attributes
+    ----------
+    layout
+        The rows that can be read, with duplicates marked and the final splits.
+    leaks
+        What splits share; a manifest is written only where this is empty.
+    unreadable, skipped
+        Images that cannot be read, and whether they were left out.
+    duplicates
+        Split -> how many of its images are further copies of one in the same split.
+    notes
+        Sentences of the reader and of this step.
+    written
+        The manifest, or None where it was refused.
+    aside
+        Table of the rows that were refused or skipped, with a column ``problem``; None without such rows.
+    images
+        Folder that ``--images`` must name, or None where the manifest stands above its images.
+    """
+
+    layout: Layout
+    leaks: tuple[Leak, ...]
+    unreadable: tuple[Unreadable, ...]
+    skipped: bool
+    duplicates: dict[str, int]
+    notes: tuple[str, ...]
+    written: Path | None
+    aside: Path | None
+    images: Path | None
+
+
+def prepare(
+    layout: Layout,
+    out: str | os.PathLike[str],
+    *,
+    hold_out_share: float | None = None,
+    seed: int = 0,
+    skip_unreadable: bool = False,
+    leaks_out: str | os.PathLike[str] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Preparation:
+    """Check a layout and write its manifest.
+
+    Every image is decoded once. Every pair of splits is checked for shared patients and for pictures
+    of identical pixels; where there are any, or unreadable images that may not be skipped, no
+    manifest is written, but ``<out>.refused.csv``, which names the rows and what is wrong with them.
+
+    Parameters
+    ----------
+    out
+        The CSV to write.
+    hold_out_share
+        Cut this share of the rows of train and val, taken together, out as the new val, by patient
+        and by picture.
+    seed
+        Of that cut.
+    skip_unreadable
+        Leave out images that cannot be read; they are named in ``<out>.skipped.csv``.
+    leaks_out
+        A CSV to write of the pairs of splits that leak, with row numbers.
+    progress
+        Called with (images done, n).
+
+    Raises
+    ------
+    ManifestError
+        No image can be read, the cut is impossible, or a file cannot be written.
+    """
+    target = Path(os.path.abspath(out))  # noqa: PTH100 - links stay as they are
+    whole = layout
+    seen = survey(layout.manifest(), progress=progress)
+    kept = np.array([digest is not None for digest in seen.digests])
+    if not kept.any():
+        raise ManifestError(
+            f"None of the {len(kept)} images can be read. {seen.unreadable[0].message}", seen.unreadable[0].remedy
+        )
+    layout = layout.subset(kept)
+    digests = [digest for digest in seen.digests if digest is not None]
+    layout = _mark_duplicates(layout, digests)
+    notes = list(layout.notes)
+    if not layout.patients_known:
+        notes.append("Patients are unknown: shared patients cannot be ruled out.")
+    if hold_out_share is not None:
+        layout = _cut(layout, hold_out_share, seed)
+        notes.append(f"{hold_out_share:g} of train and val together was cut out as val by patient, seed {seed}.")
+    notes += _small_validation(layout)
+    leaks = find_leaks(layout, digests)
+    refused = bool(leaks) or (bool(seen.unreadable) and not skip_unreadable)
+    images = _home(layout.root, target)
+    with _writing():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if leaks_out is not None:
+            _leak_table(leaks).to_csv(leaks_out, index=False)
+        aside = _write_aside(whole, layout, seen, leaks, target, refused)
+        if not refused:
+            _write_manifest(layout, target, images)
+    return Preparation(
+        layout,
+        leaks,
+        seen.unreadable,
+        skip_unreadable,
+        _copies(layout, digests),
+        tuple(notes),
+        None if refused else target,
+        aside,
+        images,
+    )
+
+
+def find_leaks(layout: Layout, digests: Sequence[str | None]) -> tuple[Leak, ...]:
+    """Shared patients, then shared pictures, of every pair of splits; n digests as `pixel_digest` gives them."""
+    table = layout.table
+    patients = next((table[c].tolist() for c in PATIENT_COLUMNS if c in table.columns), [""] * len(table))
+    splits = table[SPLIT].to_numpy(dtype=np.str_)
+    order = [split for split in SPLITS if (splits == split).any()]
+    places = {split: np.flatnonzero(splits == split) for split in order}
+    rows = table.index.to_numpy(dtype=np.int64)
+    of_patients = {split: ([patients[int(i)] for i in there], rows[there]) for split, there in places.items()}
+    of_pictures = {split: ([digests[int(i)] for i in there], rows[there]) for split, there in places.items()}
+    return leaks_between("patients", of_patients) + leaks_between("pictures", of_pictures)
+
+
+def _mark_duplicates(layout: Layout, digests: Sequence[str]) -> Layout:
+    times = Counter(digests)
+    number = {digest: str(i) for i, digest in enumerate((d for d, n in times.items() if n > 1), start=1)}
+    table = layout.table.drop(columns=DUPLICATES, errors="ignore")
+    table.insert(len(table.columns) - len(layout.findings), DUPLICATES, [number.get(d, "") for d in digests])
+    return dataclasses.replace(layout, table=table)
+
+
+def _cut(layout: Layout, share: float, seed: int) -> Layout:
+    table = layout.table.copy()
+    pool = np.flatnonzero(table[SPLIT].isin(["train", "val"]))
+    if not len(pool):
+        raise ManifestError("There are no training rows to cut a validation part out of.", "Leave out --hold-out.")
+    _, held = hold_out(layout.manifest().subset(pool), share, ("patient", DUPLICATES), seed)
+    splits = table[SPLIT].to_numpy(dtype=object)
+    splits[pool] = "train"
+    splits[pool[held]] = "val"
+    return dataclasses.replace(layout, table=table.assign(**{SPLIT: splits}))
+
+
+def _small_validation(layout: Layout) -> list[str]:
+    sizes = layout.table[SPLIT].value_counts()
+    validation = int(sizes.get("val", 0))
+    if validation >= _FEW or not sizes.get("train", 0):
+        return []
+    return [
+        f"The validation part has {validation or 'no'} images, too few to choose anything by: "
+        "cut one out of train with --hold-out 0.1."
+    ]
+
+
+def _copies(layout: Layout, digests: Sequence[str]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for split, rows in pd.Series(digests).groupby(layout.table[SPLIT].to_numpy()):
+        if extra := len(rows) - rows.nunique():
+            counts[str(split)] = extra
+    return counts
+
+
+def _home(root: Path, target: Path) -> Path | None:
+    return None if root.is_relative_to(target.parent) else root
+
+
+def _write_manifest(layout: Layout, target: Path, images: Path | None) -> None:
+    table = layout.table
+    if images is None:
+        inner = layout.root.relative_to(target.parent)
+        table = table.assign(**{IMAGE: [(inner / name).as_posix() for name in table[IMAGE]]})
+    making = target.with_name(target.name + ".making")
+    table.to_csv(making, index=False)
+    making.replace(target)
+
+
+def _write_aside(
+    whole: Layout, layout: Layout, seen: Survey, leaks: Sequence[Leak], target: Path, refused: bool
+) -> Path | None:
+    problems: dict[int, list[str]] = {one.row: [f"cannot be read: {one.message}"] for one in seen.unreadable}
+    for leak in leaks:
+        for here, there in ((0, 1), (1, 0)):
+            what = "patient" if leak.kind == "patients" else "identical picture"
+            for row in leak.rows[here]:
+                problems.setdefault(row, []).append(f"{what} also in {leak.splits[there]}")
+    refusal, skipped = (target.with_name(f"{target.stem}.{word}.csv") for word in ("refused", "skipped"))
+    for stale in (refusal, skipped):
+        stale.unlink(missing_ok=True)
+    if not problems:
+        return None
+    table = whole.table.copy()
+    table.loc[layout.table.index, SPLIT] = layout.table[SPLIT]
+    table = table.loc[sorted(problems)]
+    table.insert(0, "row", table.index)
+    table.insert(1, "problem", ["; ".join(problems[row]) for row in table.index])
+    aside = refusal if refused else skipped
+    table.to_csv(aside, index=False)
+    return aside
+
+
+def _leak_table(leaks: Sequence[Leak]) -> pd.DataFrame:
+    rows = [
+        (leak.kind, *leak.splits, leak.splits[side], row)
+        for leak in leaks
+        for side in (0, 1)
+        for row in leak.rows[side]
+    ]
+    return pd.DataFrame(rows, columns=["shared", "split_a", "split_b", "split", "row"])
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    """What the file system refuses becomes one error without the path."""
+    try:
+        yield
+    except OSError:
+        raise ManifestError(
+            "The manifest cannot be written.", "Name an --out in a folder that you may write to, and not a folder."
+        ) from None
+
+
+def format_preparation(done: Preparation) -> str:
+    """The preparation as text for a terminal: counts, notes and problems, by row number alone."""
+    lines = [*_count_lines(done.layout), "", *done.notes]
+    lines += [f"{count} images of {split} are copies of others in it." for split, count in done.duplicates.items()]
+    if done.unreadable:
+        lines.append(f"{len(done.unreadable)} images cannot be read{' and are left out' if done.skipped else ''}:")
+        lines += [f"  {one}" for one in done.unreadable]
+    for leak in done.leaks:
+        a, b = leak.splits
+        what = leak.kind if leak.count > 1 else leak.kind[:-1]
+        lines.append(f"LEAK: {leak.count} {what} {'stand' if leak.count > 1 else 'stands'} in both {a} and {b}:")
+        lines += [f"  {split}: {rows_text(rows)}" for split, rows in zip(leak.splits, leak.rows, strict=True)]
+    return "\n".join(lines)
+
+
+def _count_lines(layout: Layout) -> list[str]:
+    """Images and patients per split, and positives, negatives and unknown labels per split and finding."""
+    table = layout.table
+    column = next((c for c in PATIENT_COLUMNS if c in table.columns), None)
+    width = max(map(len, layout.findings))
+    lines = []
+    for split in SPLITS:
+        rows = table[table[SPLIT] == split]
+        if rows.empty:
+            continue
+        known = set() if column is None else set(rows[column]) - {""}
+        blank = len(rows) if column is None else int((rows[column] == "").sum())
+        patients = f"{len(known)} patients" if known else "patients unknown"
+        more = f", {blank} images of unknown patients" if known and blank else ""
+        lines.append(f"{split}: {len(rows)} images, {patients}{more}")
+        counts = layout.manifest().subset((table[SPLIT] == split).to_numpy()).counts()
+        lines += [
+            f"  {c.finding:<{width}}  {c.positives:>7} positive  {c.total - c.positives:>7} negative"
+            f"  {len(rows) - c.total:>7} unknown"
+            for c in counts
+        ]
+    return lines
