@@ -1,7 +1,9 @@
 """Train a preset: manifests in, a preset folder out.
 
-Several tables may be given; the options behind a --manifest belong to it. Interrupted at any moment,
-the same command resumes after the last finished epoch.
+Several tables may be given; the options behind a --manifest belong to it. scripts/prepare_data.py makes
+such tables. Every image is looked at before training: unreadable ones stop the run, and so do patients or
+pictures that stand on two sides of the split. Interrupted at any moment, the same command resumes after the
+last finished epoch.
 """
 
 import argparse
@@ -115,6 +117,9 @@ def main(arguments: list[str] | None = None) -> int:
         "--allow-missing", action="store_true", help="findings without a column are unknown in that table"
     )
     parser.add_argument(
+        "--skip-unreadable", action="store_true", help="leave out images that cannot be read (default: stop)"
+    )
+    parser.add_argument(
         "--imagenet",
         default="none",
         metavar="FILE",
@@ -139,6 +144,7 @@ def main(arguments: list[str] | None = None) -> int:
             command=_record(arguments or sys.argv[1:]),
             progress=lambda line: print(f"[{time.monotonic() - began:6.0f} s] {line}", flush=True),
             allow_missing=options.allow_missing,
+            skip_unreadable=options.skip_unreadable,
             imagenet=None if options.imagenet == "none" else options.imagenet,
             start=None if options.start is None else find_preset(options.start),
         )

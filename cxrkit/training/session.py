@@ -43,6 +43,7 @@ def run_training(
     command: str,
     progress: Progress,
     allow_missing: bool = False,
+    skip_unreadable: bool = False,
     imagenet: str | None = None,
     start: Preset | None = None,
 ) -> Preset:
@@ -62,6 +63,8 @@ def run_training(
         Takes lines of text.
     allow_missing
         Findings without a column in a table are unknown there.
+    skip_unreadable
+        Images that cannot be read are listed and left out; otherwise they stop the run before it starts.
     imagenet
         Path of backbone weights, ``"download"``, or None for random ones.
     start
@@ -82,7 +85,7 @@ def run_training(
         raise TrainingError("The name of the preset folder has characters that names cannot have.", _NAME)
     if folder.exists() and not folder.is_dir():
         raise TrainingError("The place of the preset folder is taken by a file.", "Give another --out.")
-    parts = split_sources(sources, recipe, allow_missing)
+    parts = split_sources(sources, recipe, allow_missing, skip_unreadable=skip_unreadable, progress=progress)
     training, validation = parts.training, parts.validation
     counts = _total_counts(recipe, training)
     weights = from_counts(counts, "training split", "")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations, product
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +14,12 @@ import numpy as np
 from cxrkit.data.leaks import assert_disjoint, hold_out
 from cxrkit.data.manifest import Manifest, read_manifest
 from cxrkit.errors import ManifestError, TrainingError
-from cxrkit.preset import file_sha256
+from cxrkit.imaging.survey import keep_readable, survey, unreadable_error
 from cxrkit.training.recipe import Recipe
 
 SPLITS = ("train", "val", "test")
+_NAMES = {"train": "training", "val": "validation", "test": "test"}
+_REPORT_EVERY = 1000
 
 
 @dataclass
@@ -73,34 +77,43 @@ class Parts:
         return digest.hexdigest()
 
 
-def split_sources(sources: Sequence[Source], recipe: Recipe, allow_missing: bool) -> Parts:
-    """Read all tables and split them; nothing that validates or tests is ever trained on.
+def split_sources(
+    sources: Sequence[Source],
+    recipe: Recipe,
+    allow_missing: bool,
+    *,
+    skip_unreadable: bool = False,
+    progress: Callable[[str], None] = lambda line: None,
+) -> Parts:
+    """Read all tables, split them and look at every image; nothing that validates or tests is ever trained on.
+
+    Parameters
+    ----------
+    skip_unreadable
+        Leave out images that cannot be read, of all splits, instead of refusing.
+    progress
+        Takes lines of text: how many images were looked at, and which are left out.
 
     Raises
     ------
     ManifestError
-        A table cannot be used, or a patient or an image of a validation or test part is also in a
-        training part, of whichever table. Patients are compared by their keys as written.
+        A table cannot be used; images cannot be read; or a patient or a picture stands in two of the
+        training, validation and test parts, of whichever tables. Patients are compared by their keys
+        as written, pictures by what they show (`cxrkit.imaging.survey.pixel_digest`).
     TrainingError
         There are no training rows or no validation rows, or a split has an unknown name.
     """
-    training: list[Manifest] = []
-    validation: list[Manifest] = []
-    tests: list[Manifest] = []
-    for source in sources:
-        train, val, test = _split_source(source, recipe, allow_missing)
-        training.append(train)
-        validation += [val] if val is not None else []
-        tests += [test] if test is not None else []
-    if not validation:
+    parts = [_split_source(source, recipe, allow_missing) for source in sources]
+    if all(validation is None for _, validation, _ in parts):
         raise TrainingError(
             "There is no validation part to fit calibration and operating points on.",
             "Give a table with a val split, or cut one out with --hold-out 0.1.",
         )
-    for train in training:
-        for other in (*validation, *tests):
-            assert_disjoint(train, other)
-    _assert_no_shared_image(training, [*validation, *tests])
+    sides = [[part for part in side if part is not None] for side in zip(*parts, strict=True)]
+    for a, b in combinations(sides, 2):
+        for one, other in product(a, b):
+            assert_disjoint(one, other)
+    training, validation, _ = _look_at(parts, skip_unreadable, progress)
     cut = any(source.hold_out is not None for source in sources)
     return Parts(
         tuple(training),
@@ -108,6 +121,46 @@ def split_sources(sources: Sequence[Source], recipe: Recipe, allow_missing: bool
         tuple(source.repeat for source in sources),
         "val (cut out of train)" if cut else "val",
     )
+
+
+def _look_at(
+    parts: Sequence[tuple[Manifest, Manifest | None, Manifest | None]], skip: bool, progress: Callable[[str], None]
+) -> list[list[Manifest]]:
+    """The readable rows of the training, the validation and the test parts, which share no picture."""
+    total = sum(len(part) for source in parts for part in source if part is not None)
+    looked, unreadable = 0, []
+    kept: list[list[Manifest]] = [[], [], []]
+    pictures: list[Counter[str]] = [Counter(), Counter(), Counter()]
+    for number, source in enumerate(parts, start=1):
+        table = f"table {number}, " if len(parts) > 1 else ""
+        for side, part in enumerate(source):
+            if part is None:
+                continue
+
+            def report(done: int, _: int, before: int = looked) -> None:
+                if (before + done) % _REPORT_EVERY == 0:
+                    progress(f"looked at {before + done} of {total} images")
+
+            seen = survey(part, progress=report)
+            looked += len(part)
+            unreadable += [f"{table}{one}" for one in seen.unreadable]
+            pictures[side].update(digest for digest in seen.digests if digest is not None)
+            if skip:
+                kept[side].append(keep_readable(part, seen, skip=True))
+            else:
+                kept[side].append(part)
+    if unreadable and not skip:
+        raise unreadable_error(unreadable, total)
+    for line in unreadable:
+        progress(f"left out {line}")
+    for (a, one), (b, other) in combinations(zip(SPLITS, pictures, strict=True), 2):
+        shared = sum(times for picture, times in other.items() if picture in one)
+        if shared:
+            raise ManifestError(
+                f"{shared} {_NAMES[b]} images are identical to {_NAMES[a]} images.",
+                "Keep copies of an image on one side, for instance with --group-by and a column of duplicate groups.",
+            )
+    return kept
 
 
 def _split_source(
@@ -142,13 +195,3 @@ def _split_source(
         rows, held = hold_out(training, source.hold_out, source.group_by, recipe.seed)
         training, validation = training.subset(rows), training.subset(held)
     return training, validation, test
-
-
-def _assert_no_shared_image(training: Sequence[Manifest], others: Sequence[Manifest]) -> None:
-    trained = {file_sha256(path) for manifest in training for path in manifest.images}
-    shared = sum(file_sha256(path) in trained for manifest in others for path in manifest.images)
-    if shared:
-        raise ManifestError(
-            f"{shared} validation or test images are identical to training images.",
-            "Keep copies of an image on one side, for instance with --group-by and a column of duplicate groups.",
-        )
