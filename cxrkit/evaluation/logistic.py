@@ -38,11 +38,13 @@ def fit_logistic(features: Floats, y: Floats) -> Logistic:
         targets = np.where(y == 1, (ones + 1) / (ones + 2), 1 / (len(y) - ones + 2))
     centre, spread = float(features[:, 0].mean()), float(features[:, 0].std())
     design = np.column_stack([(features[:, :1] - centre) / spread, features[:, 1:]])
-    # a target between 0 and 1 is one row of each class, weighted by it
+    # a target between 0 and 1 is one row of each class, weighted by it; other targets leave one of weight 0
+    weights = np.r_[targets, 1 - targets]
+    counted = weights > 0
     fitted = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-10, max_iter=1000).fit(
-        np.concatenate([design, design]),
-        np.r_[np.ones(len(y)), np.zeros(len(y))],
-        sample_weight=np.r_[targets, 1 - targets],
+        np.concatenate([design, design])[counted],
+        np.r_[np.ones(len(y)), np.zeros(len(y))][counted],
+        sample_weight=weights[counted],
     )
     coefficients = fitted.coef_[0].astype(np.float64)
     coefficients[0] /= spread
