@@ -22,7 +22,12 @@ with status 2. Any other exception is a defect of cxrkit and is reported as an i
     |-- FindingUnknown             the model has no such finding
     |-- ManifestError              a table of images and labels cannot be used
     |-- TrainConfigError           train_config.json is missing, stale or inconsistent
-    `-- TrainingError              a training run cannot start or go on
+    |-- TrainingError              a training run cannot start or go on
+    `-- DownloadError              a public data set cannot be fetched
+        |-- SourceUnreachable      no network, or its server does not answer or says no
+        |-- ChecksumMismatch       a file is not the one that its publisher describes
+        |-- StorageUnusable        the folder cannot be written to, or the disk is full
+        `-- ArchiveRefused         an archive is damaged, swells beyond reason, or would write outside its folder
 """
 
 
@@ -108,3 +113,23 @@ class TrainConfigError(CxrError):
 
 class TrainingError(CxrError):
     """A training run cannot start or cannot go on."""
+
+
+class DownloadError(CxrError):
+    """A public data set cannot be fetched."""
+
+
+class SourceUnreachable(DownloadError):
+    """There is no network, or the server does not answer or refuses."""
+
+
+class ChecksumMismatch(DownloadError):
+    """A file is not the one that its publisher, or an earlier run, describes."""
+
+
+class StorageUnusable(DownloadError):
+    """The folder cannot be written to, or the disk is full."""
+
+
+class ArchiveRefused(DownloadError):
+    """An archive is damaged, swells beyond reason, or would write outside its folder."""
