@@ -22,6 +22,11 @@ def image_files(folder: Path) -> Iterator[str]:
     An image is a file with an image's suffix or, as DICOM archives write them, with none or with a
     numeric one. What Macintosh and Windows leave behind (``__MACOSX``, ``.DS_Store``, ``._name``) is
     passed over. Links to folders are followed, each folder once.
+
+    Raises
+    ------
+    ManifestError
+        A name is not valid text, so that no table could hold it.
     """
     seen: set[str] = set()
     for here, folders, files in os.walk(folder, followlinks=True):
@@ -33,7 +38,14 @@ def image_files(folder: Path) -> Iterator[str]:
         folders[:] = sorted(name for name in folders if not is_junk(name))
         for name in sorted(files):
             if not is_junk(name) and _may_be_image(name):
-                yield (Path(here) / name).relative_to(folder).as_posix()
+                path = (Path(here) / name).relative_to(folder).as_posix()
+                try:
+                    path.encode()
+                except UnicodeEncodeError:
+                    raise ManifestError(
+                        "The name of a file or folder is not valid text (UTF-8).", "Rename it, and try again."
+                    ) from None
+                yield path
 
 
 def is_junk(name: str) -> bool:

@@ -104,23 +104,23 @@ class Layout:
 def make_layout(
     table: pd.DataFrame, findings: Sequence[str], root: str | os.PathLike[str], notes: Sequence[str] = ()
 ) -> Layout:
-    """Order the columns, number the rows from 2, and see that every image's name survives being written.
+    """Order the columns, number the rows from 2, and see that every image's name comes back from a CSV.
 
     Raises
     ------
     ManifestError
-        There are no rows, or the name of an image cannot stand in a CSV.
+        There are no rows, or the name of an image would be trimmed.
     """
     if table.empty:
         raise ManifestError("No images are left.", "Check that this is the folder or table that holds the radiographs.")
     others = [c for c in table.columns if c not in FACTS and c not in findings]
     ordered = table[[*(c for c in FACTS if c in table.columns), *others, *findings]].astype(str)
     ordered.index = pd.RangeIndex(2, len(ordered) + 2, name=ROW)
-    odd = ordered.index[[not _survives(name) for name in ordered[IMAGE]]]
+    odd = ordered.index[[name != name.strip() for name in ordered[IMAGE]]]
     if len(odd):
         raise ManifestError(
-            f"The image names of {rows_text(odd.tolist())} begin or end with a space, or are not valid text.",
-            "Rename these files.",
+            f"The image names of {rows_text(odd.tolist())} begin or end with a space.",
+            "Rename these files or folders.",
         )
     return Layout(ordered, tuple(findings), Path(os.path.abspath(root)), tuple(notes))  # noqa: PTH100 - links stay
 
@@ -135,11 +135,3 @@ def rows_text(rows: Sequence[int]) -> str:
     listed = ", ".join(str(row) for row in rows[:_LISTED])
     more = len(rows) - _LISTED
     return f"row{'s' if len(rows) > 1 else ''} {listed}{f' and {more} more' if more > 0 else ''}"
-
-
-def _survives(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return name == name.strip()

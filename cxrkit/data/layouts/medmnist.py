@@ -60,6 +60,8 @@ def read_medmnist(
 ) -> Layout:
     """Write the pictures of PneumoniaMNIST or ChestMNIST out, and list them with labels and splits.
 
+    The files name no patients.
+
     Parameters
     ----------
     path
@@ -94,7 +96,7 @@ def read_medmnist(
                 done += 1
                 if progress is not None:
                     progress(done, total)
-    notes = ["The file names no patients: patients that stand on two sides of a split cannot be ruled out."]
+    notes = []
     if size < _SMALLEST:
         notes.append(f"Pictures of {size} px are too small to be read as radiographs: each pixel was written 2 x 2.")
     return make_layout(pd.DataFrame(rows, columns=[IMAGE, SPLIT, *findings], dtype=str), findings, folder, notes)

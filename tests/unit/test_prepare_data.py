@@ -1,0 +1,257 @@
+"""scripts/prepare_data.py: what it writes is what the other scripts take, and leaks never pass."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from cxrkit.data.leaks import shared_patients
+from cxrkit.data.manifest import read_manifest
+from cxrkit.data.table import read_table
+from cxrkit.imaging.dicom import write_dicom
+
+SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "prepare_data.py"
+
+
+@pytest.fixture(scope="module")
+def script():
+    spec = importlib.util.spec_from_file_location("prepare_data", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def prepare(script):
+    return lambda *arguments: script.main([str(argument) for argument in arguments])
+
+
+def levels(seed):
+    return np.random.default_rng(seed).integers(0, 256, (32, 32), dtype=np.uint8)
+
+
+def picture(path, seed):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), levels(seed))
+
+
+def kaggle(folder, train=40, val=2, test=6):
+    """Patients of two images each; even numbers are normal."""
+    seed = 0
+    for split, first, count in (("train", 0, train), ("val", 500, val), ("test", 700, test)):
+        for number in range(first, first + count):
+            normal = number % 2 == 0
+            for image in range(2):
+                name = f"IM-{number:04d}-{image:04d}.png" if normal else f"person{number}_virus_{image}.png"
+                picture(folder / split / ("NORMAL" if normal else "PNEUMONIA") / name, seed)
+                seed += 1
+    return folder
+
+
+def csv_tables(folder, splits, patient=str, pictures=None):
+    """Tables in the style of source project S4 (Image, Mass, PatientId); splits name numbers of images."""
+    pictures = pictures or {}
+    for split, numbers in splits.items():
+        lines = [f"{n}.png,{n % 2},{patient(n)}" for n in numbers]
+        (folder / f"{split}.csv").write_text("\n".join(["Image,Mass,PatientId", *lines]) + "\n")
+        for n in numbers:
+            picture(folder / f"{n}.png", pictures.get(n, n))
+    options = [part for split in splits for part in ("--table", f"{split}={folder / split}.csv")]
+    return ["table", *options, "--column", "image=Image", "--column", "patient_id=PatientId"]
+
+
+def test_a_kaggle_tree_becomes_a_manifest_with_a_validation_part(prepare, tmp_path, capsys):
+    tree = kaggle(tmp_path / "chest_xray")
+    assert prepare("kaggle", tree, "--out", tmp_path / "m.csv", "--hold-out", "0.25") == 0
+    said = capsys.readouterr().out
+    assert re.search(r"^test: 12 images, 6 patients$", said, re.MULTILINE)
+    assert re.search(r"^  Pneumonia +6 positive +6 negative +0 unknown$", said, re.MULTILINE)
+    assert "seed 0" in said
+    whole = read_manifest(tmp_path / "m.csv", ["Pneumonia"])  # found beside the table, without --images
+    train, val, test = (
+        read_manifest(tmp_path / "m.csv", ["Pneumonia"], split=split) for split in ("train", "val", "test")
+    )
+    assert len(whole) == 96
+    assert len(train) + len(val) == 84
+    assert 19 <= len(val) <= 23  # a quarter of 84, the official val having gone back into train
+    for a, b in ((train, val), (train, test), (val, test)):
+        assert shared_patients(a, b) == ()
+    assert "IM-" not in said
+    assert "person" not in said
+    first = (tmp_path / "m.csv").read_bytes()
+    assert prepare("kaggle", tree, "--out", tmp_path / "m.csv", "--hold-out", "0.25") == 0
+    assert (tmp_path / "m.csv").read_bytes() == first
+    assert prepare("kaggle", tree, "--out", tmp_path / "n.csv", "--hold-out", "0.25", "--seed", "1") == 0
+    assert (tmp_path / "n.csv").read_bytes() != first
+
+
+def test_without_a_cut_the_useless_validation_part_is_pointed_out(prepare, tmp_path, capsys):
+    tree = kaggle(tmp_path / "x" / "chest_xray", train=4, val=2, test=2)
+    out = tmp_path / "elsewhere" / "m.csv"
+    assert prepare("kaggle", tree, "--out", out) == 0
+    said = capsys.readouterr().out
+    assert "The validation part has 4 images, too few" in said
+    assert "--images" in said  # the images do not lie below the manifest
+    assert len(read_manifest(out, ["Pneumonia"], images=tree)) == 16
+
+
+def test_source_project_s4_s_split_shares_197_of_199_validation_patients(prepare, tmp_path, capsys):
+    """1,000 / 200 / 420 rows; 199 validation patients, of whom all but two are trained on."""
+    train = [f"0{1000 + n % 950}" for n in range(1000)]
+    valid = [f"0{1000 + n}" for n in range(197)] + ["0888001", "0888002", "0888002"]
+    test = [f"0{5000 + n}" for n in range(420)]
+    assert [len(set(p)) for p in (valid, set(valid) & set(train))] == [199, 197]
+    patients = train + valid + test
+    splits = {"train": range(1000), "val": range(1000, 1200), "test": range(1200, 1620)}
+    options = csv_tables(tmp_path, splits, patients.__getitem__)
+    out, leaks = tmp_path / "m.csv", tmp_path / "leaks.csv"
+    assert prepare(*options, "--out", out, "--leaks-out", leaks) == 3
+    assert not out.exists()
+    said = capsys.readouterr()
+    assert "LEAK: 197 patients stand in both train and val:" in said.out
+    assert said.out.count("LEAK") == 1
+    assert "No manifest was written." in said.err
+    printed = said.out + said.err
+    assert not any(patient in printed for patient in set(patients))
+    assert not re.search(r"\d+\.png", printed)
+    listed = pd.read_csv(leaks)
+    assert list(listed.columns) == ["shared", "split_a", "split_b", "split", "row"]
+    assert set(listed["shared"]) == {"patients"}
+    assert listed[listed["split"] == "val"]["row"].tolist() == list(range(1002, 1199))
+    # 950 patients in 1,000 rows: the first fifty of them have two rows
+    assert listed[listed["split"] == "train"]["row"].tolist() == [*range(2, 199), *range(952, 1002)]
+    refused = pd.read_csv(tmp_path / "m.refused.csv")
+    assert refused["row"].tolist() == sorted(listed["row"])
+    assert set(refused["problem"]) == {"patient also in val", "patient also in train"}
+
+    # cut anew, the same rows pass; and the table of refused rows goes away
+    assert prepare(*options, "--out", out, "--hold-out", "0.15") == 0
+    assert not (tmp_path / "m.refused.csv").exists()
+    parts = [read_manifest(out, ["Mass"], split=split) for split in ("train", "val", "test")]
+    assert sum(map(len, parts)) == 1620
+    assert shared_patients(parts[0], parts[1]) == ()
+
+
+def test_every_pair_of_splits_is_checked_for_patients_and_pictures(prepare, tmp_path, capsys):
+    splits = {"train": range(0, 6), "val": range(6, 10), "test": range(10, 14)}
+    options = csv_tables(tmp_path, splits, lambda n: {13: 6, 10: 0}.get(n, n), {9: 1, 12: 8, 11: 8, 3: 2})
+    # the copy in test is a DICOM file, found by its stem
+    (tmp_path / "12.png").unlink()
+    (tmp_path / "12.dcm").write_bytes(write_dicom(levels(8), photometric="MONOCHROME2", bits_stored=8))
+    assert prepare(*options, "--out", tmp_path / "m.csv") == 3
+    said = capsys.readouterr().out
+    assert [line for line in said.splitlines() if "LEAK" in line or line.startswith("  t") or "  val:" in line] == [
+        "LEAK: 1 patient stands in both train and test:",
+        "  train: row 2",
+        "  test: row 12",
+        "LEAK: 1 patient stands in both val and test:",
+        "  val: row 8",
+        "  test: row 15",
+        "LEAK: 1 picture stands in both train and val:",
+        "  train: row 3",
+        "  val: row 11",
+        "LEAK: 1 picture stands in both val and test:",
+        "  val: row 10",
+        "  test: rows 13, 14",
+    ]
+    assert "1 images of train are copies of others in it." in said
+    assert "1 images of test are copies of others in it." in said
+
+
+def test_a_cut_keeps_copies_together(prepare, tmp_path):
+    """Forty patients in pairs of equal pictures: wherever the cut goes, no pair is torn apart."""
+    options = csv_tables(tmp_path, {"train": range(40)}, str, {n: n // 2 for n in range(40)})
+    for seed in range(3):
+        assert prepare(*options, "--out", tmp_path / "m.csv", "--hold-out", "0.3", "--seed", seed) == 0
+        table = read_table(tmp_path / "m.csv")[0]
+        assert table.groupby("dup_group")["split"].nunique().tolist() == [1] * 20
+        assert set(table["split"]) == {"train", "val"}
+
+
+def test_unreadable_images_are_all_listed_and_stop_or_are_skipped(prepare, tmp_path, capsys):
+    options = csv_tables(tmp_path, {"train": range(30), "test": range(30, 36)})
+    for n in (1, *range(4, 28)):
+        (tmp_path / f"{n}.png").write_bytes(b"not an image")
+    assert prepare(*options, "--out", tmp_path / "m.csv") == 2
+    said = capsys.readouterr()
+    assert "25 images cannot be read:" in said.out
+    assert [int(row) for row in re.findall(r"^  row (\d+): The file is neither", said.out, re.MULTILINE)] == [
+        3,
+        *range(6, 30),
+    ]
+    assert "--skip-unreadable" in said.err
+    assert not (tmp_path / "m.csv").exists()
+    assert len(pd.read_csv(tmp_path / "m.refused.csv")) == 25
+    assert prepare(*options, "--out", tmp_path / "m.csv", "--skip-unreadable") == 0
+    assert "25 images cannot be read and are left out:" in capsys.readouterr().out
+    assert len(read_manifest(tmp_path / "m.csv", ["Mass"])) == 11
+    assert not (tmp_path / "m.refused.csv").exists()
+    skipped = pd.read_csv(tmp_path / "m.skipped.csv")
+    assert skipped["row"].tolist() == [3, *range(6, 30)]
+    assert skipped["image"].iloc[0] == "1.png"
+
+
+def test_leaks_and_unreadable_images_are_told_at_once(prepare, tmp_path, capsys):
+    options = csv_tables(tmp_path, {"train": range(4), "test": range(4, 8)}, lambda n: n % 4)
+    (tmp_path / "0.png").write_bytes(b"")
+    assert prepare(*options, "--out", tmp_path / "m.csv") == 3
+    said = capsys.readouterr()
+    assert "1 images cannot be read" in said.out
+    assert "LEAK: 3 patients" in said.out
+    assert "--skip-unreadable" in said.err
+    assert prepare(*options, "--out", tmp_path / "m.csv", "--skip-unreadable") == 3
+    assert "--skip-unreadable" not in capsys.readouterr().err
+
+
+def test_unknown_patients_are_said_to_be_unknown(prepare, tmp_path, capsys):
+    random = np.random.default_rng(0)
+    arrays = {}
+    for split, n in (("train", 6), ("val", 2), ("test", 2)):
+        arrays[f"{split}_images"] = random.integers(0, 256, (n, 28, 28), dtype=np.uint8)
+        arrays[f"{split}_labels"] = (np.arange(n) % 2).astype(np.uint8)[:, None]
+    np.savez(tmp_path / "pneumoniamnist.npz", **arrays)
+    assert prepare("medmnist", tmp_path / "pneumoniamnist.npz", "--out", tmp_path / "out" / "m.csv") == 0
+    said = capsys.readouterr().out
+    assert "train: 6 images, patients unknown" in said
+    assert said.count("cannot be ruled out") == 1
+    assert len(read_manifest(tmp_path / "out" / "m.csv", ["Pneumonia"])) == 10
+    arrays["test_images"][1] = arrays["train_images"][3]
+    np.savez(tmp_path / "pneumoniamnist.npz", **arrays)
+    assert prepare("medmnist", tmp_path / "pneumoniamnist.npz", "--out", tmp_path / "out" / "m.csv") == 3
+    assert "LEAK: 1 picture stands in both train and test:" in capsys.readouterr().out
+
+
+def test_errors_are_two_sentences_and_status_two(prepare, tmp_path, capsys):
+    options = csv_tables(tmp_path, {"test": range(3)})
+    for arguments in (
+        ["kaggle", tmp_path / "nowhere", "--out", tmp_path / "m.csv"],
+        ["nih", tmp_path, "--out", tmp_path / "m.csv"],
+        ["medmnist", tmp_path / "test.csv", "--out", tmp_path / "m.csv"],
+        [*options, "--out", tmp_path],
+        [*options, "--out", tmp_path / "test.csv" / "m.csv"],
+        [*options, "--out", tmp_path / "m.csv", "--hold-out", "0.5"],
+        [*options, "--out", tmp_path / "m.csv", "--column", "nonsense"],
+    ):
+        assert prepare(*arguments) == 2, arguments
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert len(said.err.strip().splitlines()) == 2
+        assert str(tmp_path) not in said.err
+    for wrong in (["table", "--table", "dark=x.csv"], ["kaggle", "x", "--hold-out", "1"], ["paper"], []):
+        with pytest.raises(SystemExit) as stop:
+            prepare(*wrong, "--out", tmp_path / "m.csv")
+        assert stop.value.code == 2
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize("layout", [[], ["kaggle"], ["nih"], ["medmnist"], ["table"]])
+def test_help_is_worth_reading(prepare, capsys, layout):
+    with pytest.raises(SystemExit) as stop:
+        prepare(*layout, "--help")
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    assert all(word in text for word in (["--hold-out", "--skip-unreadable"] if layout else ["Exit status", "leak"]))
