@@ -2,7 +2,7 @@
 
   prepare_data.py kaggle chest_xray --hold-out 0.1 --out chest_xray.csv
   prepare_data.py nih ChestXray-NIHCC --hold-out 0.1 --out nih.csv
-  prepare_data.py medmnist pneumoniamnist_224.npz --out pneumoniamnist.csv
+  prepare_data.py medmnist pneumoniamnist_224.npz --download --out pneumoniamnist.csv
   prepare_data.py table --table train=train.csv --table val=valid.csv --table test=test.csv \\
       --column image=Image --column patient_id=PatientId --images images --out mine.csv
 
@@ -10,6 +10,9 @@ Every image is decoded once. Images, patients and labels are counted per split. 
 checked for shared patients and for identical pictures. DICOM files are found wherever PNG files are
 expected. Row numbers count as a spreadsheet does (the header is row 1) in the table as it was read;
 the rows in trouble stand, with what is wrong with them, in a table beside --out.
+
+--download first fetches what is missing of the public set from its publisher into the folder (42 GB for
+ChestX-ray14), checks it and unpacks it; without a network it says what to fetch and where to put it.
 
 Exit status: 0 the manifest is written; 2 it cannot be made, or images cannot be read; 3 the splits leak.
 """
@@ -21,6 +24,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from cxrkit.data.download import fetch, terminal_progress, unpack
 from cxrkit.data.layouts.kaggle import read_kaggle
 from cxrkit.data.layouts.layout import SPLITS, Layout, split_name
 from cxrkit.data.layouts.medmnist import DATASETS, read_medmnist
@@ -31,6 +35,7 @@ from cxrkit.errors import CxrError
 from cxrkit.serving.preparing import format_preparation, prepare
 
 UNREADABLE, LEAK = 2, 3
+SETS = {"kaggle": "kermany", "nih": "chestxray14"}
 
 
 def show_progress(done: int, total: int) -> None:
@@ -69,17 +74,19 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     missing = argparse.ArgumentParser(add_help=False)
     missing.add_argument("--skip-missing", action="store_true", help="leave out rows whose image is not at hand")
     missing.add_argument("--images", type=Path, metavar="FOLDER", help="where the images are, if elsewhere")
+    public = argparse.ArgumentParser(add_help=False)
+    public.add_argument("--download", action="store_true", help="fetch what is missing of the public set first")
     layouts = parser.add_subparsers(dest="layout", required=True, metavar="LAYOUT")
 
     def layout(name: str, text: str, *parents: argparse.ArgumentParser):
         return layouts.add_parser(name, help=text, description=text, parents=[*parents, shared]).add_argument
 
-    add = layout("kaggle", "the tree {train,val,test}/{NORMAL,PNEUMONIA}; patients come from the file names")
+    add = layout("kaggle", "the tree {train,val,test}/{NORMAL,PNEUMONIA}; patients come from the file names", public)
     add("source", type=Path, metavar="FOLDER", help="folder chest_xray, or one that holds it")
-    add = layout("nih", "ChestX-ray14: Data_Entry_2017*.csv, image folders and the two official lists", missing)
+    add = layout("nih", "ChestX-ray14: Data_Entry_2017*.csv, image folders and the two official lists", missing, public)
     add("source", type=Path, metavar="FOLDER", help="folder of the table and the lists")
     add("--table", type=Path, metavar="FILE.csv", help="table of entries, if there are several")
-    add = layout("medmnist", "PneumoniaMNIST or ChestMNIST (.npz); the pictures are written beside --out")
+    add = layout("medmnist", "PneumoniaMNIST or ChestMNIST (.npz); the pictures are written beside --out", public)
     add("source", type=Path, metavar="FILE.npz", help="pneumoniamnist*.npz or chestmnist*.npz")
     add("--dataset", choices=list(DATASETS), help="what it is, where its name does not say")
     add = layout("table", "CSV with an image, a patient, a split and findings in each row", missing)
@@ -88,6 +95,16 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--column", **pairs, metavar="OURS=THEIRS", help="such as image=Image, patient_id=PatientId; repeatable")
     add("--label-map", **pairs, metavar="COLUMN=FINDING", help="a label column under another name; repeatable")
     return parser.parse_args(arguments)
+
+
+def download(options: argparse.Namespace) -> None:
+    """Bring the public set of a layout to where the layout is read; a MedMNIST file is told by its name."""
+    medmnist = options.layout == "medmnist"
+    name, _, size = options.source.stem.partition("_")
+    wanted = f"{name}-{size or 28}" if medmnist else SETS[options.layout]
+    folder = options.source.parent if medmnist else options.source
+    fetch(wanted, folder, progress=terminal_progress())
+    unpack(wanted, folder, progress=terminal_progress())
 
 
 def read(options: argparse.Namespace) -> Layout:
@@ -107,6 +124,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Parse the command line and prepare; returns the exit status."""
     options = parse(arguments)
     try:
+        if getattr(options, "download", False):
+            download(options)
         done = prepare(
             read(options),
             options.out,

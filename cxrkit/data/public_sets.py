@@ -118,7 +118,7 @@ def _md5(digest: str, source: str) -> Checksum:
 
 
 _INFO = "medmnist/info.py of the MedMNIST package 3.0.2"
-_INTO = "put the file, under the name that it has there and not unpacked, into the folder given with --folder"
+_INTO = "put the file, under the name that it has there and not unpacked, into the folder that was named"
 _MEDMNIST: dict[str, tuple[str, dict[int, tuple[str, int | None]], str]] = {
     "pneumoniamnist": (
         "PneumoniaMNIST: 5,856 children, pneumonia or normal (from Kermany)",
@@ -263,7 +263,7 @@ def _nih(name: str, title: str, files: tuple[PublicFile, ...], where: str) -> Pu
         citation=_MEDMNIST["chestmnist"][2],
         home=_BOX,
         by_hand=f"On the page, download {where}; put the files, under the names that they have there and not "
-        "unpacked, into the folder given with --folder.",
+        "unpacked, into the folder that was named.",
     )
 
 

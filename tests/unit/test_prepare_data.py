@@ -11,6 +11,7 @@ import pytest
 
 from cxrkit.data.leaks import shared_patients
 from cxrkit.data.manifest import read_manifest
+from cxrkit.data.public_sets import PUBLIC_SETS
 from cxrkit.data.table import read_table
 from cxrkit.imaging.dicom import write_dicom
 
@@ -223,6 +224,53 @@ def test_unknown_patients_are_said_to_be_unknown(prepare, tmp_path, capsys):
     np.savez(tmp_path / "pneumoniamnist.npz", **arrays)
     assert prepare("medmnist", tmp_path / "pneumoniamnist.npz", "--out", tmp_path / "out" / "m.csv") == 3
     assert "LEAK: 1 picture stands in both train and test:" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("layout", "source", "wanted"),
+    [
+        ("kaggle", "data", "kermany"),
+        ("nih", "data", "chestxray14"),
+        ("medmnist", "data/pneumoniamnist.npz", "pneumoniamnist-28"),
+        ("medmnist", "data/chestmnist_224.npz", "chestmnist-224"),
+    ],
+)
+def test_download_fetches_the_public_set_into_the_folder_that_is_read(
+    script, prepare, tmp_path, monkeypatch, capsys, layout, source, wanted
+):
+    called = []
+
+    def fetch(name, folder, *, progress):
+        called.append(("fetch", PUBLIC_SETS[name].name, folder))
+        if layout == "kaggle":
+            kaggle(folder / "chest_xray", train=2, val=0, test=2)
+
+    monkeypatch.setattr(script, "fetch", fetch)
+    monkeypatch.setattr(script, "unpack", lambda name, folder, *, progress: called.append(("unpack", name, folder)))
+    # only the Kaggle tree is there afterwards
+    done = prepare(layout, tmp_path / source, "--download", "--out", tmp_path / "m.csv")
+    assert done == (0 if layout == "kaggle" else 2)
+    assert called == [("fetch", wanted, tmp_path / "data"), ("unpack", wanted, tmp_path / "data")]
+    assert prepare(layout, tmp_path / source, "--out", tmp_path / "m.csv") == done
+    assert len(called) == 2
+    capsys.readouterr()
+
+
+def test_download_without_a_network_says_what_to_fetch_and_where_to_put_it(
+    script, prepare, tmp_path, monkeypatch, capsys
+):
+    def unreachable(*_, **__):
+        raise OSError(101, "Network is unreachable")
+
+    monkeypatch.setattr("socket.socket.connect", unreachable)
+    monkeypatch.setattr("socket.getaddrinfo", unreachable)
+    assert prepare("kaggle", tmp_path, "--download", "--out", tmp_path / "m.csv") == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "ChestXRay2017.zip from https://data.mendeley.com/" in said.err
+    assert "into the folder that was named" in said.err
+    assert prepare("medmnist", tmp_path / "pneumonia.npz", "--download", "--out", tmp_path / "m.csv") == 2
+    assert "pneumoniamnist-224" in capsys.readouterr().err
 
 
 def test_errors_are_two_sentences_and_status_two(prepare, tmp_path, capsys):
