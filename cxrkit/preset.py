@@ -289,3 +289,9 @@ def find_preset(preset: str | os.PathLike[str] | Preset, folder: str | os.PathLi
     except ValueError:  # a name that no file can have
         by_path = False
     return Preset.load(preset if by_path else named)
+
+
+def find_run(path: str | os.PathLike[str]) -> Preset:
+    """The preset of a training run: in the folder itself, in its folder ``preset``, or beside a file of it."""
+    place = Path(path).parent if Path(path).is_file() else Path(path)
+    return Preset.load(place / "preset" if (place / "preset" / CARD).is_file() else place)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,31 +15,64 @@ REPLICATES = 2000
 
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
-_CELLS = 250_000  # weights held at a time: about 2 MB an array, so that they stay in the cache
+Key = TypeVar("Key", bound=Hashable)
+_WEIGHTS = 2_000_000  # patients' weights held at a time, 16 MB: sums over patients are fast in large blocks
+_CELLS = 250_000  # rows' weights held at a time: about 2 MB an array, so that they stay in the cache
 
 
-@dataclass(frozen=True, eq=False)
-class Replicates:
-    """Statistics of each bootstrap replicate, r x k; NaN where a replicate drew only one class.
+class Statistic(Protocol):
+    """What is computed in every replicate: r x patients weights in, r x m values out, NaN where undefined."""
 
-    `clusters` (k) is the smaller of the numbers of patients with a positive and with a negative label.
+    def __call__(self, weights: Floats) -> Floats:
+        """Values of r replicates at once."""
+        ...
+
+
+def patient_numbers(patients: npt.ArrayLike) -> Rows:
+    """n keys as n numbers from 0, equal keys alike."""
+    return np.unique(np.asarray(patients), return_inverse=True)[1].astype(np.int64)
+
+
+def resample(
+    statistics: Mapping[Key, Statistic], group: Rows, *, replicates: int = REPLICATES, seed: int = 0
+) -> dict[Key, Floats]:
+    """Resample patients with replacement and compute every statistic on the same draws.
+
+    A drawn patient brings all of their rows, once per draw, so a replicate is a vector of whole
+    weights, one per patient. What is computed on the same draws can be subtracted replicate by replicate.
+
+    Parameters
+    ----------
+    statistics
+        Name -> statistic.
+    group
+        n patient numbers, as `patient_numbers` gives them.
+    replicates, seed
+        Number of draws, and the seed that determines them.
+
+    Returns
+    -------
+    dict
+        Name -> replicates x m values.
     """
-
-    auroc: Floats
-    auprc: Floats
-    brier: Floats
-    clusters: Rows
-
-    def interval(self, samples: Floats, k: int) -> tuple[float, float] | None:
-        """95 % percentile interval of the k-th column of `samples`."""
-        return percentile_interval(samples[:, k]) if self.clusters[k] >= 2 else None
-
-    def macro_interval(self, columns: npt.ArrayLike) -> tuple[float, float] | None:
-        """Interval of the mean AUROC over `columns`, from the replicates in which all are defined."""
-        chosen = np.asarray(columns, dtype=np.int64)
-        if not len(chosen) or self.clusters[chosen].min() < 2:
-            return None
-        return percentile_interval(self.auroc[:, chosen].mean(axis=1))
+    count = int(group.max()) + 1
+    rng = np.random.default_rng(seed)
+    step = max(1, _WEIGHTS // count)
+    counts = {name: statistic for name, statistic in statistics.items() if isinstance(statistic, Counts)}
+    # one product for all sums: their patients' weights are read once
+    stacked = np.concatenate([c.per_patient for c in counts.values()], axis=1) if counts else np.empty((count, 0))
+    ends = np.cumsum([c.per_patient.shape[1] for c in counts.values()])
+    parts: dict[Key, list[Floats]] = {name: [] for name in statistics}
+    for start in range(0, replicates, step):
+        size = min(step, replicates - start)
+        drawn = rng.integers(0, count, (size, count)) + count * np.arange(size)[:, None]
+        weights = np.bincount(drawn.ravel(), minlength=size * count).reshape(size, count).astype(np.float64)
+        for name, sums in zip(counts, np.split(weights @ stacked, ends[:-1], axis=1), strict=False):
+            parts[name].append(sums)
+        for name, statistic in statistics.items():
+            if name not in counts:
+                parts[name].append(statistic(weights))
+    return {name: np.concatenate(found) for name, found in parts.items()}
 
 
 def describe(unit: str, replicates: int) -> str:
@@ -54,52 +89,37 @@ def percentile_interval(samples: Floats) -> tuple[float, float] | None:
     return float(low), float(high)
 
 
-def bootstrap(
-    labels: npt.ArrayLike,
-    scores: npt.ArrayLike,
-    patients: npt.ArrayLike,
-    *,
-    replicates: int = REPLICATES,
-    seed: int = 0,
-) -> Replicates:
-    """Resample patients with replacement and compute AUROC, average precision and Brier score.
+@dataclass(frozen=True, eq=False)
+class Counts:
+    """Sums over rows, such as a confusion matrix, in every replicate.
 
-    A drawn patient brings all of their rows, once per draw, so a replicate is a vector of whole
-    row weights, and every finding is judged on the same draws. Sorted once, a weighted AUROC is
-    a cumulative sum.
-
-    Parameters
+    Attributes
     ----------
-    labels
-        n x k, 0, 1, or NaN where unknown.
-    scores
-        n x k probabilities.
-    patients
-        n keys.
-    replicates, seed
-        Number of draws, and the seed that determines them.
+    per_patient
+        patients x m sums of one patient's rows.
     """
-    y, s = np.asarray(labels, dtype=np.float64), np.asarray(scores, dtype=np.float64)
-    _, group = np.unique(np.asarray(patients), return_inverse=True)
-    count = int(group.max()) + 1
-    rng = np.random.default_rng(seed)
-    columns = [_Column.of(y[:, k], s[:, k], group) for k in range(y.shape[1])]
-    out = np.full((3, replicates, len(columns)), np.nan)
-    step = max(1, _CELLS // len(group))
-    for start in range(0, replicates, step):
-        size = min(step, replicates - start)
-        drawn = rng.integers(0, count, (size, count)) + count * np.arange(size)[:, None]
-        weights = np.bincount(drawn.ravel(), minlength=size * count).reshape(size, count).astype(np.float64)
-        for k, column in enumerate(columns):
-            if len(column.y):
-                out[:, start : start + size, k] = column.statistics(weights)
-    clusters = np.array([column.clusters for column in columns], dtype=np.int64)
-    return Replicates(out[0], out[1], out[2], clusters)
+
+    per_patient: Floats
+
+    @classmethod
+    def of(cls, cells: npt.ArrayLike, group: Rows) -> Counts:
+        """From n x m values of the rows and their n patient numbers."""
+        values = np.asarray(cells, dtype=np.float64)
+        sums = np.zeros((int(group.max()) + 1, values.shape[1]))
+        np.add.at(sums, group, values)
+        return cls(sums)
+
+    def __call__(self, weights: Floats) -> Floats:
+        """r x m weighted sums."""
+        return weights @ self.per_patient
 
 
 @dataclass(frozen=True, eq=False)
-class _Column:
-    """Known rows of one finding in ascending order of score, and where its positives stand among them."""
+class Discrimination:
+    """AUROC, average precision, Brier score and prevalence of one finding in every replicate (m = 4).
+
+    It holds the known rows in ascending order of score, and where the positives stand among them.
+    """
 
     y: Floats
     p: Floats
@@ -110,26 +130,39 @@ class _Column:
     first: Rows  # per positive: the first positive of its score, counted among the positives
 
     @classmethod
-    def of(cls, y: Floats, p: Floats, group: Rows) -> _Column:
+    def of(cls, labels: npt.ArrayLike, scores: npt.ArrayLike, group: Rows) -> Discrimination:
+        """From n labels (0, 1 or NaN), n probabilities and n patient numbers."""
+        y, p = np.asarray(labels, dtype=np.float64), np.asarray(scores, dtype=np.float64)
         rows = np.flatnonzero(~np.isnan(y))
-        labels, scores = known(y, p)
-        order = np.argsort(scores, kind="stable")
-        labels, scores = labels[order], scores[order]
-        positive = np.flatnonzero(labels == 1)
-        own = scores[positive]
-        start, end = (np.searchsorted(scores, own, side) for side in ("left", "right"))
-        return cls(labels, scores, group[rows[order]], positive, start, end, np.searchsorted(own, own, "left"))
+        y, p = known(y, p)
+        order = np.argsort(p, kind="stable")
+        y, p = y[order], p[order]
+        positive = np.flatnonzero(y == 1)
+        own = p[positive]
+        start, end = (np.searchsorted(p, own, side) for side in ("left", "right"))
+        return cls(y, p, group[rows[order]], positive, start, end, np.searchsorted(own, own, "left"))
 
     @property
     def clusters(self) -> int:
+        """The smaller of the numbers of patients with a positive and with a negative label."""
         return min(len(np.unique(self.group[self.y == label])) for label in (0, 1))
 
-    def statistics(self, weights: Floats) -> tuple[Floats, Floats, Floats]:
-        """AUROC, average precision and Brier score (r each) under patient weights (r x patients).
+    def interval(self, samples: Floats) -> tuple[float, float] | None:
+        """Percentile interval of replicates (r); None where one patient holds a whole class."""
+        return percentile_interval(samples) if self.clusters >= 2 else None
+
+    def __call__(self, weights: Floats) -> Floats:
+        """r x 4 from r x patients weights.
 
         With C the weight of all rows below a score, the rows below the positives (ties as a half)
         add up to sum(w (C[start] + C[end]) / 2), of which the positives themselves are ones**2 / 2.
         """
+        if not len(self.y):
+            return np.full((len(weights), 4), np.nan)
+        step = max(1, _CELLS // len(self.y))
+        return np.concatenate([self._block(weights[i : i + step]) for i in range(0, len(weights), step)])
+
+    def _block(self, weights: Floats) -> Floats:
         w = weights[:, self.group]
         below = np.zeros((len(w), w.shape[1] + 1))
         np.cumsum(w, axis=1, out=below[:, 1:])
@@ -147,6 +180,7 @@ class _Column:
             auroc = ((wp * (under + below[:, self.end])).sum(axis=1) - ones**2) / (2 * ones * zeros)
             auprc = (wp * precision).sum(axis=1) / ones
             brier = (w @ (self.p - self.y) ** 2) / total
+            prevalence = ones / total
         undefined = (ones == 0) | (zeros == 0)
         auroc[undefined] = auprc[undefined] = np.nan
-        return auroc, auprc, brier
+        return np.stack([auroc, auprc, brier, prevalence], axis=1)

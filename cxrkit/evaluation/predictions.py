@@ -17,6 +17,7 @@ import pandas as pd
 from cxrkit.errors import ManifestError
 
 PROBABILITY = "prob_"
+LOGIT = "logit_"
 ROW = "row"
 
 Floats = npt.NDArray[np.float64]
@@ -84,14 +85,41 @@ def probability_cells(table: pd.DataFrame, finding: str, labels: Floats) -> Floa
     return values
 
 
+def logit_cells(table: pd.DataFrame, finding: str, labels: Floats) -> Floats | None:
+    """Raw logits of one finding (n), or None where the table does not state them.
+
+    Raises `ManifestError` where the logit of a known label is missing or not finite.
+    """
+    if LOGIT + finding not in table.columns:
+        return None
+    values = _numbers(table, LOGIT + finding)
+    odd = np.flatnonzero(~np.isnan(labels) & ~np.isfinite(values))
+    if len(odd):
+        raise ManifestError(
+            f"The logit of {finding} in row {_row(table, odd)} is missing or not finite.",
+            "Give a logit for every row that has a label, or leave the column out.",
+        )
+    return values
+
+
+def stated_patients(table: pd.DataFrame) -> set[str] | None:
+    """Keys of the patients that the table names, or None where it has no such column."""
+    keys, unit = _patient_column(table)
+    return None if unit == "image" else set(keys.tolist()) - {""}
+
+
 def patient_keys(table: pd.DataFrame) -> tuple[npt.NDArray[np.str_], Unit]:
     """Key of each row's patient and the unit that is resampled; a blank key is a patient of its own."""
+    keys, unit = _patient_column(table)
     rows = np.array([f"row {i}" for i in range(len(table))])
+    return np.where(keys == "", rows, keys), unit
+
+
+def _patient_column(table: pd.DataFrame) -> tuple[npt.NDArray[np.str_], Unit]:
     column = next((c for c in ("patient_key", "patient_id") if c in table.columns), None)
     if column is None:
-        return rows, "image"
-    keys = table[column].astype(object).fillna("").astype(str).str.strip().to_numpy(dtype=np.str_)
-    return np.where(keys == "", rows, keys), "patient"
+        return np.full(len(table), "", dtype=np.str_), "image"
+    return table[column].astype(object).fillna("").astype(str).str.strip().to_numpy(dtype=np.str_), "patient"
 
 
 def _row(table: pd.DataFrame, odd: npt.NDArray[np.int64]) -> int:

@@ -1,55 +1,75 @@
-"""From a predictions table to the content of ``evaluation.json`` and to the metrics of a card.
+"""From a predictions table to an `Evaluation`, and to the metrics of a card.
 
 What a predictions table holds, `cxrkit.evaluation.predictions` says.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from cxrkit.card import Metric, OperatingPoint
-from cxrkit.evaluation.bootstrap import REPLICATES, Replicates, bootstrap, describe
-from cxrkit.evaluation.metrics import (
-    BINS,
-    LEVEL,
-    auroc,
-    average_precision,
-    brier,
-    expected_calibration_error,
-    reliability,
-)
-from cxrkit.evaluation.operating_points import at_threshold
-from cxrkit.evaluation.predictions import label_cells, patient_keys, probability_cells
-from cxrkit.evaluation.utility import likelihood_ratios
+from cxrkit.evaluation.bootstrap import REPLICATES, patient_numbers, percentile_interval, resample
+from cxrkit.evaluation.fitting import calls_of, forms_of
+from cxrkit.evaluation.judge import FindingJudge
+from cxrkit.evaluation.measures import Floats, Stamp
+from cxrkit.evaluation.metrics import LEVEL
+from cxrkit.evaluation.notes import notes_of
+from cxrkit.evaluation.pairing import compare_predictions
+from cxrkit.evaluation.predictions import patient_keys
+from cxrkit.evaluation.schema import Bootstrap, Evaluation, FindingEvaluation, Macro, MacroArea, Measure, Source
+from cxrkit.evaluation.subgroups import variables_of
+from cxrkit.evaluation.validation import Scores, Validation
 
 SUMMARY = ("auroc", "auprc", "brier")
-WILSON = "Wilson, images treated as independent"
 RATES = ("sensitivity", "specificity", "ppv", "npv")
 
-Floats = npt.NDArray[np.float64]
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """Whose predictions are judged, and what was fixed for them beforehand.
+
+    Attributes
+    ----------
+    name, weights_sha256
+        Of the preset, or None for someone else's predictions.
+    operating_points
+        Thresholds of its card; they are applied as they are.
+    stated_at
+        Finding -> prevalence at which its probabilities are stated. Where it is far from the
+        prevalence of the rows, Brier score and calibration error measure that distance too.
+    """
+
+    name: str | None = None
+    weights_sha256: str | None = None
+    operating_points: Sequence[OperatingPoint] = ()
+    stated_at: Mapping[str, float | None] | None = None
+
+
+UNKNOWN_MODEL = Model()
 
 
 def evaluate_predictions(
     table: pd.DataFrame,
     findings: Sequence[str],
-    operating_points: Sequence[OperatingPoint] = (),
+    model: Model = UNKNOWN_MODEL,
     *,
     split: str,
-    source: str,
-    source_sha256: str,
-    preset: str | None = None,
-    weights_sha256: str | None = None,
-    stated_at: Mapping[str, float | None] | None = None,
+    source: Source,
+    validation: Validation | None = None,
+    threshold: float | None = None,
+    against: tuple[pd.DataFrame, Source] | None = None,
     replicates: int = REPLICATES,
     seed: int = 0,
-) -> dict[str, Any]:
+) -> Evaluation:
     """Judge a predictions table.
+
+    Nothing is fitted on a row that it is judged on. Operating points are the model's; without any they
+    are fitted on `validation`; without that each fold of patients is judged by what the other folds give.
+    Recalibrated forms of the probabilities come from `validation`, or are cross-fitted likewise.
 
     Parameters
     ----------
@@ -57,171 +77,124 @@ def evaluate_predictions(
         n rows; cells may be numbers or text.
     findings
         The k findings to judge.
-    operating_points
-        Thresholds fixed beforehand, on other data; they are applied as they are.
-    split, source, source_sha256
-        What the rows are, for the record: name of the split, name and sha256 of the label table.
-    preset, weights_sha256
-        The model that gave the probabilities, or None for someone else's.
-    stated_at
-        Finding -> prevalence at which its probabilities are stated. Where it is far from the
-        prevalence of the rows, Brier score and calibration error measure that distance too.
+    model
+        Whose predictions they are.
+    split, source
+        What the rows are, for the record: name of the split, and the table of labels.
+    validation
+        Rows to fit on.
+    threshold
+        A threshold on the probability to judge besides, for all findings.
+    against
+        Another model's predictions for a paired comparison, and their table.
     replicates, seed
         Of the patient bootstrap.
-
-    Returns
-    -------
-    dict
-        Plain types for JSON. ``findings.<finding>`` holds n, positives, prevalence, auroc, auprc,
-        brier, ece, reliability and operating_points; ``macro.auroc`` is the mean over the findings
-        whose AUROC is defined. What is undefined is None. The intervals of the rates at an operating
-        point treat the images of one patient as independent, as its ``interval`` says.
 
     Raises
     ------
     ManifestError
-        A column is missing or a cell is not what it must be.
+        A column is missing or a cell is not what it must be, or the tables cannot be compared.
     """
-    labels = np.stack([label_cells(table, f) for f in findings], axis=1)
-    scores = np.stack([probability_cells(table, f, labels[:, k]) for k, f in enumerate(findings)], axis=1)
+    scores = Scores.of_table(table, findings)
     patients, unit = patient_keys(table)
-    draws = bootstrap(labels, scores, patients, replicates=replicates, seed=seed)
-    method = describe(unit, replicates)
-    stamp = {"split": split, "weights_sha256": weights_sha256}
-    judged = {
-        finding: _judge(labels[:, k], scores[:, k], k, draws, method, stamp)
-        | {
-            "probabilities_stated_at_prevalence": (stated_at or {}).get(finding),
-            "operating_points": {
-                point.rule: _at_point(labels[:, k], scores[:, k], point)
-                for point in operating_points
-                if point.finding == finding
-            },
-        }
+    group = patient_numbers(patients)
+    stamp = Stamp(split, model.weights_sha256, unit, replicates)
+    variables = variables_of(table)
+    forms = forms_of(scores, findings, group, stamp, validation, seed=seed)
+    calls = calls_of(scores, findings, group, stamp, model.operating_points, validation, threshold, seed=seed)
+    judges = {
+        finding: FindingJudge(
+            scores.labels[:, k], scores.probabilities[:, k], forms[finding], calls[finding], variables, group
+        )
         for k, finding in enumerate(findings)
     }
-    return {
-        "preset": preset,
-        "weights_sha256": weights_sha256,
-        "split": split,
-        "source": {"name": source, "sha256": source_sha256},
-        "images": len(table),
-        "patients": len(np.unique(patients)) if unit == "patient" else None,
-        "level": LEVEL,
-        "bootstrap": {"unit": unit, "replicates": replicates, "seed": seed},
-        "findings": judged,
-        "macro": {"auroc": _macro(judged, draws, method, stamp)},
+    wanted = {(finding, *key): s for finding, judge in judges.items() for key, s in judge.statistics().items()}
+    drawn = resample(wanted, group, replicates=replicates, seed=seed)
+    judged = {
+        finding: judge.judge(
+            {key[1:]: samples for key, samples in drawn.items() if key[0] == finding},
+            stamp,
+            (model.stated_at or {}).get(finding),
+        )
+        for finding, judge in judges.items()
     }
+    areas = {finding: drawn[finding, "area"] for finding in findings}
+    comparison = None
+    if against is not None:
+        comparison = compare_predictions(table, against[0], findings, against[1], stamp, seed=seed)
+    return Evaluation(
+        preset=model.name,
+        weights_sha256=model.weights_sha256,
+        split=split,
+        source=source,
+        images=len(table),
+        patients=len(np.unique(patients)) if unit == "patient" else None,
+        level=LEVEL,
+        bootstrap=Bootstrap(unit=unit, replicates=replicates, seed=seed),
+        findings=judged,
+        macro=Macro(
+            auroc=_mean("auroc", judged, {f: a[:, 0] for f, a in areas.items()}, stamp),
+            auprc=_mean("auprc", judged, {f: a[:, 1] for f, a in areas.items()}, stamp),
+            brier=_mean("brier", judged, {f: a[:, 2] for f, a in areas.items()}, stamp),
+        ),
+        comparison=comparison,
+        notes=notes_of(judged, comparison, unit),
+    )
 
 
-def to_metrics(evaluation: Mapping[str, Any]) -> tuple[Metric, ...]:
+def to_metrics(evaluation: Evaluation) -> tuple[Metric, ...]:
     """The card's metrics out of an evaluation; those without a value or an interval are left out.
 
     Names are ``auroc``, ``auprc``, ``brier``, and ``sensitivity@<rule>`` and so on for specificity,
     ppv and npv at each operating point. The macro mean AUROC is there for several findings.
     """
-    if evaluation["weights_sha256"] is None:
+    if evaluation.weights_sha256 is None:
         raise ValueError("metrics of a card need the weights that they belong to")
     found = []
-    for finding, entry in evaluation["findings"].items():
-        named = {name: entry[name] for name in SUMMARY}
-        for rule, point in entry["operating_points"].items():
-            named |= {f"{rate}@{rule}": point[rate] for rate in RATES}
-        found += [_metric(finding, name, value, entry, evaluation) for name, value in named.items()]
-    if len(evaluation["findings"]) > 1:
-        macro = evaluation["macro"]["auroc"]
-        found.append(_metric("macro", "auroc", macro, macro, evaluation))
+    for finding, entry in evaluation.findings.items():
+        named: dict[str, Measure | None] = {name: getattr(entry, name) for name in SUMMARY}
+        for rule, point in entry.operating_points.items():
+            named |= {f"{rate}@{rule}": getattr(point, rate) for rate in RATES}
+        found += [_metric(finding, name, value, entry) for name, value in named.items()]
+    macro = evaluation.macro.auroc
+    if len(evaluation.findings) > 1 and macro is not None:
+        found.append(_metric("macro", "auroc", macro, macro))
     return tuple(metric for metric in found if metric is not None)
 
 
-def _metric(
-    finding: str,
-    name: str,
-    value: Mapping[str, Any] | None,
-    counted: Mapping[str, Any] | None,
-    evaluation: Mapping[str, Any],
-) -> Metric | None:
-    if value is None or counted is None or value["low"] is None:
+def _metric(finding: str, name: str, value: Measure | None, counted: FindingEvaluation | MacroArea) -> Metric | None:
+    if value is None or value.low is None or value.high is None or value.weights_sha256 is None:
         return None
     return Metric(
         finding=finding,
         name=name,
-        value=value["value"],
-        low=value["low"],
-        high=value["high"],
-        n=counted["n"],
-        positives=counted["positives"],
-        split=evaluation["split"],
-        weights_sha256=evaluation["weights_sha256"],
+        value=value.value,
+        low=value.low,
+        high=value.high,
+        n=counted.n,
+        positives=counted.positives,
+        split=value.split,
+        weights_sha256=value.weights_sha256,
     )
 
 
-def _judge(y: Floats, p: Floats, k: int, draws: Replicates, method: str, stamp: Mapping[str, Any]) -> dict[str, Any]:
-    n, positives = int(np.isfinite(y).sum()), int(np.nansum(y))
-    prevalence = positives / n if n else None
-    delong = auroc(y, p)
+def _mean(
+    name: str, judged: Mapping[str, FindingEvaluation], samples: Mapping[str, Floats], stamp: Stamp
+) -> MacroArea | None:
+    """Plain mean over the findings that have the measure; None without any.
 
-    def entry(value: float | None, samples: Floats) -> dict[str, Any] | None:
-        if value is None:
-            return None
-        low, high = draws.interval(samples, k) or (None, None)
-        return {"value": value, "low": low, "high": high, "method": method, "n": n, "positives": positives, **stamp}
-
-    area = entry(delong.value if delong else None, draws.auroc)
-    precision = entry(average_precision(y, p), draws.auprc)
-    square = entry(brier(y, p), draws.brier)
-    error = expected_calibration_error(y, p)
-    if area is not None and delong is not None:
-        area["delong"] = {"low": delong.low, "high": delong.high}
-    if precision is not None:
-        precision["prevalence"] = prevalence
-    if square is not None and prevalence is not None:
-        square["of_constant_prevalence"] = prevalence * (1 - prevalence)
-    return {
-        "n": n,
-        "positives": positives,
-        "prevalence": prevalence,
-        "auroc": area,
-        "auprc": precision,
-        "brier": square,
-        "ece": None if error is None else {"value": error, "method": f"{BINS} bins of equal mass", "n": n, **stamp},
-        "reliability": [dataclasses.asdict(b) for b in reliability(y, p)],
-    }
-
-
-def _at_point(y: Floats, p: Floats, point: OperatingPoint) -> dict[str, Any]:
-    at = at_threshold(p, y, point.threshold)
-    rates = {name: getattr(at, name) for name in RATES}
-    plus, minus = None, None
-    if at.sensitivity is not None and at.specificity is not None:
-        plus, minus = likelihood_ratios(at.sensitivity.value, at.specificity.value)
-    return {
-        "threshold": point.threshold,
-        "fitted_on": {"split": point.split, "n": point.n, "positives": point.positives},
-        "supported": point.supported,
-        **dataclasses.asdict(at),
-        "interval": WILSON,
-        **{name: None if rate is None else dataclasses.asdict(rate) for name, rate in rates.items()},
-        "likelihood_ratio_positive": plus,
-        "likelihood_ratio_negative": minus,
-    }
-
-
-def _macro(
-    judged: Mapping[str, Any], draws: Replicates, method: str, stamp: Mapping[str, Any]
-) -> dict[str, Any] | None:
-    defined = [k for k, entry in enumerate(judged.values()) if entry["auroc"] is not None]
-    names = [name for name, entry in judged.items() if entry["auroc"] is not None]
-    if not defined:
+    The interval is of the mean within each replicate, where every finding has an interval of its own.
+    """
+    found = {f: getattr(entry, name) for f, entry in judged.items() if getattr(entry, name) is not None}
+    if not found:
         return None
-    low, high = draws.macro_interval(defined) or (None, None)
-    return {
-        "value": float(np.mean([judged[name]["auroc"]["value"] for name in names])),
-        "low": low,
-        "high": high,
-        "method": method,
-        "n": max(judged[name]["n"] for name in names),
-        "positives": sum(judged[name]["positives"] for name in names),
-        "findings": names,
-        **stamp,
-    }
+    ends = None
+    if all(measure.low is not None for measure in found.values()):
+        ends = percentile_interval(np.mean([samples[finding] for finding in found], axis=0))
+    plain = stamp.measure(
+        float(np.mean([measure.value for measure in found.values()])),
+        ends,
+        max(measure.n for measure in found.values()),
+        sum(measure.positives for measure in found.values()),
+    )
+    return MacroArea(**plain.model_dump(), findings=tuple(found))

@@ -1,83 +1,152 @@
-"""An evaluation as a plain-text table for a terminal."""
+"""An evaluation as plain-text tables for a terminal."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import textwrap
 
-_HEADER = ("finding", "n", "positive", "AUROC (95 % interval)", "AUPRC (prevalence)", "Brier", "ECE")
+from cxrkit.evaluation.schema import Evaluation, LocalisationEntry, Measure
+
+_FINDINGS = ("finding", "n", "positive", "AUROC (95 % interval)", "AUPRC (prevalence)", "Brier", "ECE", "slope")
+_POINTS = ("operating point", "threshold", "sensitivity", "specificity", "PPV", "NPV", "")
+_GAPS = ("subgroups", "finding", "measure", "lowest", "highest", "gap (95 % interval)")
+_PAIRS = ("compared", "this", "other", "difference (95 % interval)", "p", "p (Holm)")
+_BOXES = ("boxes", "finding", "split", "pairs", "pointing game", "random", "centre", "IoU > .1", "mean IoU")
+_WIDTH = 110
 
 
-def format_evaluation(evaluation: Mapping[str, Any]) -> str:
-    """Lines of AUROC, AUPRC, Brier and calibration error per finding, then the operating points.
+def format_evaluation(evaluation: Evaluation) -> str:
+    """Discrimination and calibration per finding, operating points, and whatever else was judged.
 
-    `evaluation` is what `cxrkit.evaluation.report.evaluate_predictions` returns. What is undefined
-    shows as a dash, and a point fitted on too few cases is marked unsupported.
+    What is undefined shows as a dash, and a point fitted on too few cases is marked unsupported.
     """
-    rows: list[tuple[str, ...]] = [_HEADER]
-    for finding, entry in evaluation["findings"].items():
-        area, precision = entry["auroc"], entry["auprc"]
-        rows.append(
-            (
-                finding,
-                str(entry["n"]),
-                str(entry["positives"]),
-                _interval(area),
-                f"{precision['value']:.3f} ({precision['prevalence']:.3f})" if precision else "-",
-                _plain(entry["brier"]),
-                _plain(entry["ece"]),
-            )
-        )
-    macro = evaluation["macro"]["auroc"]
-    if len(evaluation["findings"]) > 1 and macro is not None:
-        rows.append((f"mean of {len(macro['findings'])}", str(macro["n"]), "", _interval(macro), "", "", ""))
-    lines = [_title(evaluation), "", *_columns(rows)]
-    points: list[tuple[str, ...]] = [_HEADER_POINTS, *_point_rows(evaluation)]
+    parts = [_columns(_finding_rows(evaluation))]
+    points = _point_rows(evaluation)
     if len(points) > 1:
-        lines += ["", *_columns(points)]
-        lines += ["", *_footer(evaluation)]
+        parts.append(_columns(points))
+        ways = {p.interval for entry in evaluation.findings.values() for p in entry.operating_points.values()}
+        parts.append([f"Intervals of sensitivity, specificity, PPV and NPV: {way}." for way in sorted(ways)])
+    for rows in (_gap_rows(evaluation), _pair_rows(evaluation), _box_rows(evaluation)):
+        if len(rows) > 1:
+            parts.append(_columns(rows))
+    if evaluation.attention is not None:
+        parts.append(_attention_lines(evaluation))
+    if evaluation.notes:
+        parts.append([line for note in evaluation.notes for line in _wrapped(note)])
+    lines = [_title(evaluation)]
+    for part in parts:
+        lines += ["", *part]
     return "\n".join(lines)
 
 
-_HEADER_POINTS = ("operating point", "threshold", "sensitivity", "specificity", "PPV", "NPV", "")
+def _finding_rows(evaluation: Evaluation) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = [_FINDINGS]
+    for finding, entry in evaluation.findings.items():
+        precision = entry.auprc
+        rows.append(
+            (
+                finding,
+                str(entry.n),
+                str(entry.positives),
+                _interval(entry.auroc),
+                f"{precision.value:.3f} ({precision.prevalence:.3f})" if precision else "-",
+                _plain(entry.brier, 4),
+                _plain(entry.ece, 4),
+                _plain(entry.calibration["delivered"].slope, 2),
+            )
+        )
+    macro = evaluation.macro.auroc
+    if len(evaluation.findings) > 1 and macro is not None:
+        rows.append((f"mean of {len(macro.findings)}", str(macro.n), "", _interval(macro), "", "", "", ""))
+    return rows
 
 
-def _point_rows(evaluation: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    return [
+def _point_rows(evaluation: Evaluation) -> list[tuple[str, ...]]:
+    return [_POINTS] + [
         (
             f"{finding}, {rule}",
-            f"{point['threshold']:.4f}",
-            *(_interval(point[rate]) for rate in ("sensitivity", "specificity", "ppv", "npv")),
-            "" if point["supported"] else "unsupported: fitted on too few cases",
+            f"{point.threshold:.4f}",
+            *(_interval(rate) for rate in (point.sensitivity, point.specificity, point.ppv, point.npv)),
+            "" if point.supported else "unsupported: fitted on too few cases",
         )
-        for finding, entry in evaluation["findings"].items()
-        for rule, point in entry["operating_points"].items()
+        for finding, entry in evaluation.findings.items()
+        for rule, point in entry.operating_points.items()
     ]
 
 
-def _footer(evaluation: Mapping[str, Any]) -> list[str]:
-    """One line per way in which the intervals of the operating points were computed."""
-    ways = {
-        point["interval"] for entry in evaluation["findings"].values() for point in entry["operating_points"].values()
-    }
-    return [f"Intervals of sensitivity, specificity, PPV and NPV: {way}." for way in sorted(ways)]
+def _gap_rows(evaluation: Evaluation) -> list[tuple[str, ...]]:
+    return [_GAPS] + [
+        (variable, finding, gap.measure, gap.lowest, gap.highest, _interval(gap.difference))
+        for finding, entry in evaluation.findings.items()
+        for variable, grouping in entry.subgroups.items()
+        for gap in grouping.gaps
+        if gap.measure == "auroc"
+    ]
 
 
-def _title(evaluation: Mapping[str, Any]) -> str:
-    model = evaluation["preset"] or "predictions"
-    patients = "" if evaluation["patients"] is None else f" of {evaluation['patients']} patients"
-    return f"{model} on {evaluation['source']['name']}, {evaluation['split']}: {evaluation['images']} images{patients}"
+def _pair_rows(evaluation: Evaluation) -> list[tuple[str, ...]]:
+    comparison = evaluation.comparison
+    if comparison is None:
+        return [_PAIRS]
+    rows: list[tuple[str, ...]] = [
+        (finding, f"{pair.ours:.3f}", f"{pair.theirs:.3f}", _interval(pair.difference), _p(pair.p), _p(pair.p_holm))
+        for finding, pair in comparison.findings.items()
+    ]
+    rows.append((f"mean, {comparison.rows} images", "", "", _interval(comparison.macro), "", ""))
+    return [_PAIRS, *rows]
 
 
-def _interval(estimate: Mapping[str, Any] | None) -> str:
+def _box_rows(evaluation: Evaluation) -> list[tuple[str, ...]]:
+    return [_BOXES] + [_box_row(entry) for entry in evaluation.localisation]
+
+
+def _box_row(entry: LocalisationEntry) -> tuple[str, ...]:
+    return (
+        entry.boxes,
+        entry.finding,
+        entry.split if entry.headline else f"{entry.split} (trained on)",
+        str(entry.pairs),
+        _interval(entry.model.pointing),
+        f"{entry.random.pointing.value:.3f}",
+        f"{entry.centre.pointing.value:.3f}",
+        f"{entry.model.iou['0.1'].value:.3f}",
+        f"{entry.model.mean_iou.value:.3f}",
+    )
+
+
+def _attention_lines(evaluation: Evaluation) -> list[str]:
+    attention = evaluation.attention
+    assert attention is not None
+    stages = [(stage.stage, _interval(stage.ssim)) for stage in attention.randomisation]
+    shares = [(e.region, e.finding, _interval(e.share), f"{e.area.value:.3f}") for e in attention.evidence]
+    lines = _columns([("weights drawn anew down to", "similarity of the maps (SSIM)"), *stages])
+    if shares:
+        lines += ["", *_columns([("evidence", "finding", "share", "share of the area"), *shares])]
+    return lines
+
+
+def _title(evaluation: Evaluation) -> str:
+    model = evaluation.preset or "predictions"
+    patients = "" if evaluation.patients is None else f" of {evaluation.patients} patients"
+    return f"{model} on {evaluation.source.name}, {evaluation.split}: {evaluation.images} images{patients}"
+
+
+def _interval(estimate: Measure | None) -> str:
     if estimate is None:
         return "-"
-    value = f"{estimate['value']:.3f}"
-    return value if estimate["low"] is None else f"{value} ({estimate['low']:.3f}-{estimate['high']:.3f})"
+    value = f"{estimate.value:.3f}"
+    return value if estimate.low is None else f"{value} ({estimate.low:.3f}-{estimate.high:.3f})"
 
 
-def _plain(estimate: Mapping[str, Any] | None) -> str:
-    return "-" if estimate is None else f"{estimate['value']:.4f}"
+def _plain(estimate: Measure | None, digits: int) -> str:
+    return "-" if estimate is None else f"{estimate.value:.{digits}f}"
+
+
+def _p(value: float | None) -> str:
+    return "-" if value is None else "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _wrapped(note: str) -> list[str]:
+    return textwrap.wrap(note, _WIDTH, initial_indent="* ", subsequent_indent="  ")
 
 
 def _columns(rows: list[tuple[str, ...]]) -> list[str]:

@@ -6,6 +6,7 @@ The predictions table is the one that `cxrkit.evaluation` takes from anyone: one
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -13,13 +14,14 @@ import pandas as pd
 
 from cxrkit.data.manifest import IMAGE, Manifest
 from cxrkit.errors import ManifestError, RadiographError
-from cxrkit.evaluation.predictions import PROBABILITY
+from cxrkit.evaluation.predictions import LOGIT, PROBABILITY
 from cxrkit.imaging.loading import load_radiograph
 from cxrkit.radiograph import Radiograph
 from cxrkit.reading import Prediction
 
-LOGIT = "logit_"
-KEPT = (IMAGE, "split", "patient_id", "patient_key", "view_position", "age", "sex")
+KEPT = (IMAGE, "split", "patient_id", "patient_key", "view_position", "view", "age", "sex")
+FACTS = {"sex": ("sex",), "age_band": ("age", "age_band"), "view_position": ("view_position", "view")}
+"""What a DICOM file may state -> the manifest's columns that come before it."""
 
 
 class Predictor(Protocol):
@@ -53,8 +55,10 @@ def score_manifest(
     Returns
     -------
     pandas.DataFrame
-        n rows: the columns `KEPT` that the manifest has, then per finding ``<finding>`` (0, 1 or
-        NaN), ``prob_<finding>`` (calibrated) and ``logit_<finding>`` (raw).
+        n rows: the columns `KEPT` that the manifest has, ``aspect_ratio`` (width by height), sex, age
+        band and view from the files where the manifest has no such column and a file states them, then
+        per finding ``<finding>`` (0, 1 or NaN), ``prob_<finding>`` (calibrated) and ``logit_<finding>``
+        (raw).
 
     Raises
     ------
@@ -64,13 +68,19 @@ def score_manifest(
         The model does not predict a finding of the manifest.
     """
     scores = np.empty((len(manifest), len(manifest.findings), 2))
-    for row, prediction in enumerate(manager.predict_many(_radiographs(manifest), batch_size)):
+    seen: list[_Facts] = []
+    for row, prediction in enumerate(manager.predict_many(_radiographs(manifest, seen), batch_size)):
         for k, finding in enumerate(manifest.findings):
             score = prediction.score(finding)
             scores[row, k] = score.probability, score.logit
         if progress is not None:
             progress(row + 1, len(manifest))
     columns = {name: manifest.table[name].to_numpy() for name in KEPT if name in manifest.table.columns}
+    columns["aspect_ratio"] = np.array([round(facts.aspect_ratio, 4) for facts in seen])
+    for fact, columns_before in FACTS.items():
+        stated = [getattr(facts, fact) for facts in seen]
+        if any(stated) and not any(name in manifest.table.columns for name in columns_before):
+            columns[fact] = np.array([text or "" for text in stated])
     for k, finding in enumerate(manifest.findings):
         columns[finding] = manifest.labels[:, k]
         columns[PROBABILITY + finding] = scores[:, k, 0]
@@ -78,10 +88,23 @@ def score_manifest(
     return pd.DataFrame(columns)
 
 
-def _radiographs(manifest: Manifest) -> Iterator[Radiograph]:
+@dataclass(frozen=True)
+class _Facts:
+    """What is kept of a radiograph after it was scored."""
+
+    aspect_ratio: float
+    sex: str | None
+    age_band: str | None
+    view_position: str | None
+
+
+def _radiographs(manifest: Manifest, seen: list[_Facts]) -> Iterator[Radiograph]:
     for row, path in zip(manifest.rows, manifest.images, strict=True):
         try:
-            yield load_radiograph(path)
+            radiograph = load_radiograph(path)
         except RadiographError as error:
             message = f"The image in row {row} of the table cannot be read. {error.message}"
             raise ManifestError(message, error.remedy) from error
+        aspect = radiograph.width / radiograph.height
+        seen.append(_Facts(aspect, radiograph.sex, radiograph.age_band, radiograph.view))
+        yield radiograph

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
-from cxrkit.data.manifest import Manifest
 from cxrkit.data.table import read_table, select_rows
 from cxrkit.errors import ManifestError
 from cxrkit.evaluation.predictions import findings_of
-from cxrkit.evaluation.report import evaluate_predictions, to_metrics
+from cxrkit.evaluation.report import Model, evaluate_predictions, to_metrics
+from cxrkit.evaluation.schema import EVALUATION, Evaluation, Source
+from cxrkit.evaluation.validation import Validation
 from cxrkit.preset import WEIGHTS, Preset
-from cxrkit.serving.bulk import score_manifest
 
-EVALUATION = "evaluation.json"
 PREDICTIONS = "predictions.csv"
 ALL_ROWS = "all rows"
 _UNWRITABLE = (
@@ -28,110 +26,120 @@ _UNWRITABLE = (
 )
 
 
-def judge_preset(
-    preset: Preset,
-    manifest: Manifest,
-    out: str | os.PathLike[str],
-    *,
-    split: str | None = None,
-    progress: Callable[[int, int], None] | None = None,
-) -> dict[str, Any]:
-    """Score a manifest with a preset and judge the scores at the preset's operating points.
+@dataclass(frozen=True)
+class Options:
+    """What else to judge, and on what to fit.
 
-    Writes ``predictions.csv`` and ``evaluation.json`` into the folder `out`, which is made first, so
-    that an hour of scoring is not lost to a name that cannot be written.
-
-    Parameters
+    Attributes
     ----------
-    preset, manifest
-        The manifest's findings are those of the preset.
-    out
-        Folder, made if need be.
-    split
-        Name of the manifest's rows in the record, or None for all rows.
-    progress
-        Called with (images done, n).
-
-    Returns
-    -------
-    dict
-        The content of ``evaluation.json``; see `cxrkit.evaluation.report.evaluate_predictions`.
-
-    Raises
-    ------
-    CxrError
-        Of the weights or an image, or `ManifestError` where `out` cannot be written.
+    threshold
+        A threshold on the probability to judge besides the operating points.
+    against
+        Another model's predictions of the same images, for a paired comparison.
+    fit_predictions, fit_split
+        Validation rows of someone else's predictions: a table of their own, or the rows of that split.
     """
-    from cxrkit.model.manager import XRayModelManager  # loads keras: only once the table is known to be good
 
-    _make(out)
-    table = score_manifest(XRayModelManager(preset), manifest, progress=progress)
-    _write(Path(out) / PREDICTIONS, table.to_csv(index=False))
-    evaluation = evaluate_table(preset, table, manifest, split=split or ALL_ROWS)
-    write_evaluation(evaluation, out)
-    return evaluation
+    threshold: float | None = None
+    against: Path | None = None
+    fit_predictions: Path | None = None
+    fit_split: str | None = None
+
+
+NOTHING_ELSE = Options()
 
 
 def judge_predictions(
     path: str | os.PathLike[str],
-    out: str | os.PathLike[str],
     *,
     split: str | None = None,
     only: Mapping[str, str] | None = None,
-) -> dict[str, Any]:
-    """Judge a table of predictions that was made elsewhere, and write ``evaluation.json`` into `out`.
+    options: Options = NOTHING_ELSE,
+) -> tuple[Evaluation, pd.DataFrame]:
+    """Judge a table of predictions that was made elsewhere; the evaluation and the judged rows.
 
     `split` and `only` choose rows as in `cxrkit.data.table.select_rows`. Raises `ManifestError`.
     """
     table, sha256 = read_table(path)
     chosen = select_rows(table, split, only)
+    findings = findings_of(chosen)
+    validation = None
+    if options.fit_predictions is not None or options.fit_split is not None:
+        rows = table if options.fit_predictions is None else read_table(options.fit_predictions)[0]
+        name = options.fit_split or "validation table"
+        validation = Validation.of_table(select_rows(rows, options.fit_split), findings, split=name, judged=chosen)
     evaluation = evaluate_predictions(
-        chosen, findings_of(chosen), split=split or ALL_ROWS, source=Path(path).name, source_sha256=sha256
+        chosen,
+        findings,
+        split=split or ALL_ROWS,
+        source=Source(name=Path(path).name, sha256=sha256),
+        validation=validation,
+        threshold=options.threshold,
+        against=_other(options),
     )
-    write_evaluation(evaluation, out)
-    return evaluation
+    return evaluation, chosen
 
 
-def evaluate_table(preset: Preset, table: pd.DataFrame, manifest: Manifest, *, split: str) -> dict[str, Any]:
-    """Judge a preset's predictions table at the preset's operating points; the content of ``evaluation.json``.
+def evaluate_table(
+    preset: Preset, table: pd.DataFrame, source: Source, *, split: str, options: Options = NOTHING_ELSE
+) -> Evaluation:
+    """Judge a preset's predictions table at the preset's operating points.
 
-    `split` names the manifest's rows in the record. See `cxrkit.evaluation.report.evaluate_predictions`.
+    Recalibrations are fitted on the validation scores that the card keeps, where it keeps them.
     """
+    kept = [preset.validation_scores.get(finding) for finding in preset.findings]
+    scores = [found for found in kept if found is not None]
+    validation = None
+    if len(scores) == len(kept):
+        validation = Validation.of_card(scores, [preset.calibration[finding] for finding in preset.findings])
+    model = Model(
+        name=preset.name,
+        weights_sha256=preset.weights_sha256,
+        operating_points=preset.operating_points,
+        stated_at={finding: fitted.prevalence for finding, fitted in preset.calibration.items()},
+    )
     return evaluate_predictions(
         table,
         preset.findings,
-        preset.operating_points,
+        model,
         split=split,
-        source=manifest.source,
-        source_sha256=manifest.sha256,
-        preset=preset.name,
-        weights_sha256=preset.weights_sha256,
-        stated_at={finding: fitted.prevalence for finding, fitted in preset.calibration.items()},
+        source=source,
+        validation=validation,
+        threshold=options.threshold,
+        against=_other(options),
     )
 
 
-def write_evaluation(evaluation: Mapping[str, Any], folder: str | os.PathLike[str]) -> Path:
+def write_evaluation(evaluation: Evaluation, folder: str | os.PathLike[str]) -> Path:
     """Write ``evaluation.json`` into `folder` (made if need be) and return its path; raises `ManifestError`."""
-    _make(folder)
+    make_folder(folder)
     path = Path(folder) / EVALUATION
-    _write(path, json.dumps(evaluation, indent=2, allow_nan=False) + "\n")
+    write_text(path, evaluation.to_json())
     return path
 
 
-def record_evaluation(preset: Preset, evaluation: Mapping[str, Any]) -> Preset:
+def write_predictions(table: pd.DataFrame, folder: str | os.PathLike[str]) -> Path:
+    """Write ``predictions.csv``, a row per image, into `folder`; raises `ManifestError`."""
+    make_folder(folder)
+    path = Path(folder) / PREDICTIONS
+    write_text(path, table.to_csv(index=False))
+    return path
+
+
+def record_evaluation(preset: Preset, evaluation: Evaluation) -> Preset:
     """Store the metrics in the preset's card and ``evaluation.json`` beside it; returns the new card.
 
     Metrics of the same split are replaced, those of other splits stay: so the evaluation must be of
     the whole split that it names. Raises `ManifestError` for one of all rows, among which there may
     be rows that the preset was trained on.
     """
-    if evaluation["split"] == ALL_ROWS:
+    if evaluation.split == ALL_ROWS:
         raise ManifestError(
             "An evaluation of all rows cannot be stored in a card: they may hold rows of the training split.",
             "Evaluate one split.",
         )
     folder = preset.folder or WEIGHTS / preset.name
-    others = tuple(metric for metric in preset.metrics if metric.split != evaluation["split"])
+    others = tuple(metric for metric in preset.metrics if metric.split != evaluation.split)
     recorded = dataclasses.replace(preset, metrics=others + to_metrics(evaluation))
     write_evaluation(evaluation, folder)
     try:
@@ -141,15 +149,24 @@ def record_evaluation(preset: Preset, evaluation: Mapping[str, Any]) -> Preset:
     return recorded
 
 
-def _make(folder: str | os.PathLike[str]) -> None:
+def make_folder(folder: str | os.PathLike[str]) -> None:
+    """Make a folder for results; raises `ManifestError` where that cannot be done."""
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
     except OSError:
         raise ManifestError(*_UNWRITABLE) from None
 
 
-def _write(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
+    """Write a file of results; raises `ManifestError` where that cannot be done."""
     try:
         path.write_text(text, encoding="utf-8")
     except OSError:
         raise ManifestError(*_UNWRITABLE) from None
+
+
+def _other(options: Options) -> tuple[pd.DataFrame, Source] | None:
+    if options.against is None:
+        return None
+    table, sha256 = read_table(options.against)
+    return table, Source(name=options.against.name, sha256=sha256)

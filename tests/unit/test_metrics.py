@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
-from cxrkit.evaluation.bootstrap import bootstrap
+from cxrkit.evaluation.bootstrap import Counts, Discrimination, patient_numbers, resample
 from cxrkit.evaluation.metrics import (
     Confusion,
     auroc,
@@ -118,50 +118,60 @@ def test_bootstrap_replicates_equal_the_statistics_of_the_drawn_rows():
     labels = np.stack([y, np.where(rng.random(80) < 0.2, np.nan, 1 - y)], axis=1)
     scores = np.stack([p, rng.random(80)], axis=1)
     patients = rng.integers(0, 30, 80)
-    got = bootstrap(labels, scores, patients, replicates=40, seed=3)
     names, group = np.unique(patients, return_inverse=True)
+    columns = {k: Discrimination.of(labels[:, k], scores[:, k], group) for k in range(2)}
+    cells = np.stack([y, p], axis=1)
+    got = resample({**columns, "sums": Counts.of(cells, group)}, group, replicates=40, seed=3)
     drawn = np.random.default_rng(3).integers(0, len(names), (40, len(names)))
     for r in range(40):
         rows = np.concatenate([np.flatnonzero(group == g) for g in drawn[r]])
         for k in range(2):
             some = rows[~np.isnan(labels[rows, k])]
             truth, score = labels[some, k], scores[some, k]
-            assert got.auroc[r, k] == pytest.approx(roc_auc_score(truth, score), abs=1e-12)
-            assert got.auprc[r, k] == pytest.approx(average_precision_score(truth, score), abs=1e-12)
-            assert got.brier[r, k] == pytest.approx(np.mean((truth - score) ** 2), abs=1e-12)
+            area, precision, square, share = got[k][r]
+            assert share == pytest.approx(truth.mean())
+            assert area == pytest.approx(roc_auc_score(truth, score), abs=1e-12)
+            assert precision == pytest.approx(average_precision_score(truth, score), abs=1e-12)
+            assert square == pytest.approx(np.mean((truth - score) ** 2), abs=1e-12)
+        assert got["sums"][r] == pytest.approx(cells[rows].sum(axis=0))
+
+
+def areas(y, p, patients, **options):
+    """The statistic and its replicates of the AUROC."""
+    group = patient_numbers(patients)
+    column = Discrimination.of(y, p, group)
+    return column, resample({"it": column}, group, **options)["it"][:, 0]
 
 
 def test_bootstrap_is_seeded_and_close_to_delong_for_independent_rows():
     y, p = draw(10, n=600)
-    labels, scores, patients = y[:, None], p[:, None], np.arange(600)
-    first = bootstrap(labels, scores, patients, seed=1)
-    np.testing.assert_array_equal(first.auroc, bootstrap(labels, scores, patients, seed=1).auroc)
-    assert not np.array_equal(first.auroc, bootstrap(labels, scores, patients, seed=2).auroc)
+    column, first = areas(y, p, np.arange(600), seed=1)
+    np.testing.assert_array_equal(first, areas(y, p, np.arange(600), seed=1)[1])
+    assert not np.array_equal(first, areas(y, p, np.arange(600), seed=2)[1])
     delong = auroc(y, p)
-    assert first.interval(first.auroc, 0) == pytest.approx((delong.low, delong.high), abs=0.006)
+    assert column.interval(first) == pytest.approx((delong.low, delong.high), abs=0.006)
 
 
 def test_images_of_one_patient_widen_the_interval():
     y, p = draw(11, n=100)
-    repeated = np.repeat(y, 9)[:, None], np.repeat(p, 9)[:, None]
-    alone = bootstrap(*repeated, np.arange(900))
-    together = bootstrap(*repeated, np.repeat(np.arange(100), 9))
+    repeated = np.repeat(y, 9), np.repeat(p, 9)
 
-    def width(replicates):
-        low, high = replicates.interval(replicates.auroc, 0)
+    def width(patients):
+        column, samples = areas(*repeated, patients)
+        low, high = column.interval(samples)
         return high - low
 
-    assert width(together) > 2.5 * width(alone)  # a factor of 3 in theory
+    assert width(np.repeat(np.arange(100), 9)) > 2.5 * width(np.arange(900))  # a factor of 3 in theory
 
 
 def test_bootstrap_gives_no_interval_where_one_patient_holds_a_class():
-    y = np.r_[np.ones(5), np.zeros(20)][:, None]
-    got = bootstrap(y, np.linspace(0, 1, 25)[:, None], np.r_[np.zeros(5), np.arange(1, 21)], replicates=200)
-    assert got.interval(got.auroc, 0) is None
-    assert got.macro_interval([0]) is None
+    y = np.r_[np.ones(5), np.zeros(20)]
+    column, samples = areas(y, np.linspace(0, 1, 25), np.r_[np.zeros(5), np.arange(1, 21)], replicates=200)
+    assert column.interval(samples) is None
 
 
-def test_macro_interval_averages_within_a_replicate():
+def test_statistics_of_one_call_share_their_draws():
     y, p = draw(12, n=400)
-    got = bootstrap(np.stack([y, y], 1), np.stack([p, 1 - p], 1), np.arange(400), replicates=300)
-    assert got.macro_interval([0, 1]) == pytest.approx((0.5, 0.5), abs=1e-9)  # each pair sums to one
+    group = np.arange(400)
+    got = resample({s: Discrimination.of(y, s * p, group) for s in (1, -1)}, group, replicates=300)
+    np.testing.assert_allclose(got[1][:, 0] + got[-1][:, 0], 1, atol=1e-12)  # each pair sums to one
