@@ -11,7 +11,7 @@ checked for shared patients and for identical pictures. DICOM files are found wh
 expected. Row numbers count as a spreadsheet does (the header is row 1) in the table as it was read;
 the rows in trouble stand, with what is wrong with them, in a table beside --out.
 
---download first fetches what is missing of the public set from its publisher into the folder (42 GB for
+--download first fetches what is missing of the public set from its publisher into the folder (45 GB for
 ChestX-ray14), checks it and unpacks it; without a network it says what to fetch and where to put it.
 
 Exit status: 0 the manifest is written; 2 it cannot be made, or images cannot be read; 3 the splits leak.
@@ -94,7 +94,11 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     pairs = {"action": "append", "default": []}
     add("--column", **pairs, metavar="OURS=THEIRS", help="such as image=Image, patient_id=PatientId; repeatable")
     add("--label-map", **pairs, metavar="COLUMN=FINDING", help="a label column under another name; repeatable")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    inputs = [path for _, path in options.table] if options.layout == "table" else [options.source]
+    if options.out.exists() and any(path.exists() and path.samefile(options.out) for path in inputs):
+        parser.error("--out would overwrite what is read; name another file")
+    return options
 
 
 def download(options: argparse.Namespace) -> None:
@@ -138,6 +142,9 @@ def main(arguments: list[str] | None = None) -> int:
     except CxrError as error:
         print(f"{error.message}\n{error.remedy}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("Stopped. No manifest was written.", file=sys.stderr)
+        return 130
     print(format_preparation(done))
     if done.aside is not None:
         print(f"The rows in trouble stand in {done.aside.name} beside --out.")

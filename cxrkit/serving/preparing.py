@@ -115,7 +115,8 @@ def prepare(
         notes.append("Patients are unknown: shared patients cannot be ruled out.")
     if hold_out_share is not None:
         layout = _cut(layout, hold_out_share, seed)
-        notes.append(f"{hold_out_share:g} of train and val together was cut out as val by patient, seed {seed}.")
+        by = "patient" if layout.patients_known else "image"
+        notes.append(f"{hold_out_share:g} of train and val together was cut out as val by {by}, seed {seed}.")
     notes += _small_validation(layout)
     leaks = find_leaks(layout, digests)
     refused = bool(leaks) or (bool(seen.unreadable) and not skip_unreadable)

@@ -14,6 +14,7 @@ from cxrkit.data.manifest import read_manifest
 from cxrkit.data.public_sets import PUBLIC_SETS
 from cxrkit.data.table import read_table
 from cxrkit.imaging.dicom import write_dicom
+from cxrkit.imaging.loading import load_radiograph
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "prepare_data.py"
 
@@ -88,6 +89,29 @@ def test_a_kaggle_tree_becomes_a_manifest_with_a_validation_part(prepare, tmp_pa
     assert (tmp_path / "m.csv").read_bytes() == first
     assert prepare("kaggle", tree, "--out", tmp_path / "n.csv", "--hold-out", "0.25", "--seed", "1") == 0
     assert (tmp_path / "n.csv").read_bytes() != first
+
+
+def test_dicom_stands_wherever_png_does(prepare, tmp_path):
+    """With its suffix, without any, and under a UID, in the tree and in the table of a data set."""
+    names = ("person1_virus_1.dcm", "person2_virus_1", "1.2.840.10008.7")
+    for split, seed in (("train", 0), ("test", 9)):
+        for number, name in enumerate(names):
+            path = tmp_path / "tree" / split / "PNEUMONIA" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(write_dicom(levels(seed + number), photometric="MONOCHROME1", bits_stored=8))
+            path.rename(path.with_name(name.replace("person", f"person{seed}")))
+    assert prepare("kaggle", tmp_path / "tree", "--out", tmp_path / "m.csv") == 0
+    table = read_table(tmp_path / "m.csv")[0]
+    assert sorted(table["patient_key"]) == [
+        "",
+        "",
+        "virus_person01",
+        "virus_person02",
+        "virus_person91",
+        "virus_person92",
+    ]
+    for path in read_manifest(tmp_path / "m.csv", ["Pneumonia"]).images:
+        assert load_radiograph(path).source_format == "DICOM"
 
 
 def test_without_a_cut_the_useless_validation_part_is_pointed_out(prepare, tmp_path, capsys):
@@ -289,6 +313,10 @@ def test_errors_are_two_sentences_and_status_two(prepare, tmp_path, capsys):
         assert said.out == ""
         assert len(said.err.strip().splitlines()) == 2
         assert str(tmp_path) not in said.err
+    before = (tmp_path / "test.csv").read_bytes()
+    with pytest.raises(SystemExit):
+        prepare(*options, "--out", tmp_path / "test.csv")
+    assert (tmp_path / "test.csv").read_bytes() == before
     for wrong in (["table", "--table", "dark=x.csv"], ["kaggle", "x", "--hold-out", "1"], ["paper"], []):
         with pytest.raises(SystemExit) as stop:
             prepare(*wrong, "--out", tmp_path / "m.csv")
