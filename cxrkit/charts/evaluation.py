@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import pairwise
 
-from plotly.subplots import make_subplots
-
 from cxrkit.charts.style import (
     ON_LIGHT,
     Chart,
-    Figure,
     Ink,
+    Trace,
+    axis_of,
+    bar,
     counts,
     figure_of,
     label,
@@ -22,6 +22,7 @@ from cxrkit.charts.style import (
     percent,
     rounded,
     rule_name,
+    scatter,
     spread,
 )
 from cxrkit.evaluation.schema import (
@@ -39,55 +40,58 @@ DASHES = ("dash", "dot", "dashdot", "longdash", "longdashdot")
 STATES = {
     "raw": "Raw network output",
     "delivered": "As delivered",
-    "platt": "After Platt scaling",
-    "temperature": "After temperature scaling",
-    "isotonic": "After isotonic regression",
+    "platt": "Platt scaling",
+    "temperature": "Temperature scaling",
+    "isotonic": "Isotonic regression",
 }
 SHARE = {"range": [-0.01, 1.01], "tickformat": ".0%", "dtick": 0.25}
 
 
 def roc(curve: Curve, area: Area | None, points: Mapping[str, AtPoint], ink: Ink = ON_LIGHT) -> Chart:
     """Sensitivity over the share of false alarms, with each operating point and its two Wilson intervals."""
-    x, y = {**SHARE, "title": "False alarms among the negatives (1 − specificity)"}, {**SHARE, "title": "Sensitivity"}
-    figure = figure_of(ink, x, y)
     chance = {"color": ink.muted, "width": 1, "dash": "dot"}
-    figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line=chance, name="Chance", hoverinfo="skip")
-    figure.add_scatter(
-        x=rounded(curve.x),
-        y=rounded(curve.y),
-        customdata=rounded(curve.thresholds),
-        mode="lines",
-        line={"color": ink.model, "width": 2.2},
-        name="Model",
-        hovertemplate="sensitivity %{y:.1%}<br>1 − specificity %{x:.1%}<br>threshold %{customdata:.4f}<extra></extra>",
-    )
-    for place, (rule, point) in enumerate(points.items()):
-        _add_point(figure, place, rule, point, ink)
+    traces = [
+        scatter(x=[0, 1], y=[0, 1], mode="lines", line=chance, name="Chance", hoverinfo="skip"),
+        scatter(
+            x=rounded(curve.x),
+            y=rounded(curve.y),
+            customdata=rounded(curve.thresholds),
+            mode="lines",
+            line={"color": ink.model, "width": 2.2},
+            name="Model",
+            hovertemplate="sensitivity %{y:.1%}<br>1 − specificity %{x:.1%}<br>threshold %{customdata:.4f}"
+            "<extra></extra>",
+        ),
+        *(_mark(place, rule, point, ink) for place, (rule, point) in enumerate(points.items()) if _both_rates(point)),
+    ]
     value = "AUROC undefined" if area is None else f"AUROC {spread(area)}"
     crosses = " Crosses: Wilson 95 % intervals of an operating point; hollow marks are unsupported." if points else ""
     return Chart(
-        figure,
+        figure_of(
+            ink,
+            traces,
+            xaxis=axis_of(ink, "1 − specificity (share of false alarms)", **SHARE),
+            yaxis=axis_of(ink, "Sensitivity", **SHARE),
+        ),
         "How well the model ranks positives above negatives (ROC)",
         f"{value}; {counts(curve.n, curve.positives)}. 0.5 is chance, 1 is perfect.{crosses}",
     )
 
 
-def _add_point(figure: Figure, place: int, rule: str, point: AtPoint, ink: Ink) -> None:
+def _both_rates(point: AtPoint) -> bool:
+    return point.sensitivity is not None and point.specificity is not None
+
+
+def _mark(place: int, rule: str, point: AtPoint, ink: Ink) -> Trace:
+    """An operating point as a mark with a cross of intervals."""
     sensitivity, specificity = point.sensitivity, point.specificity
-    if sensitivity is None or specificity is None:
-        return
+    assert sensitivity is not None
+    assert specificity is not None
     colour = (ink.second, ink.third, ink.fourth)[place % 3]
-    mark = MARKS[place % len(MARKS)]
-    bar = {"type": "data", "symmetric": False, "thickness": 1.3, "width": 4, "color": colour}
-    x_low = None if specificity.high is None else [specificity.high - specificity.value]
-    x_high = None if specificity.low is None else [specificity.value - specificity.low]
-    y_low = None if sensitivity.low is None else [sensitivity.value - sensitivity.low]
-    y_high = None if sensitivity.high is None else [sensitivity.high - sensitivity.value]
-    figure.add_scatter(
+    mark, name = MARKS[place % len(MARKS)], label(rule_name(rule))
+    trace = scatter(
         x=[1 - specificity.value],
         y=[sensitivity.value],
-        error_x={**bar, "array": x_high, "arrayminus": x_low} if x_high else None,
-        error_y={**bar, "array": y_high, "arrayminus": y_low} if y_high else None,
         mode="markers",
         marker={
             "symbol": mark if point.supported else f"{mark}-open",
@@ -95,36 +99,50 @@ def _add_point(figure: Figure, place: int, rule: str, point: AtPoint, ink: Ink) 
             "color": colour,
             "line": {"width": 1.6, "color": colour},
         },
-        name=label(rule_name(rule)) + ("" if point.supported else " (unsupported)"),
-        hovertemplate=f"{label(rule_name(rule))}: threshold {percent(point.threshold)}<br>"
+        name=name if point.supported else f"{name} (unsupported)",
+        hovertemplate=f"{name}: threshold {percent(point.threshold)}<br>"
         "sensitivity %{y:.1%}<br>1 − specificity %{x:.1%}<extra></extra>",
     )
+    looks = {"type": "data", "symmetric": False, "thickness": 1.3, "width": 4, "color": colour}
+    if specificity.low is not None and specificity.high is not None:  # mirrored: the axis shows 1 - specificity
+        right, left = specificity.value - specificity.low, specificity.high - specificity.value
+        trace["error_x"] = {**looks, "array": [right], "arrayminus": [left]}
+    if sensitivity.low is not None and sensitivity.high is not None:
+        up, down = sensitivity.high - sensitivity.value, sensitivity.value - sensitivity.low
+        trace["error_y"] = {**looks, "array": [up], "arrayminus": [down]}
+    return trace
 
 
 def precision_recall(curve: Curve, precision: Precision | None, ink: Ink = ON_LIGHT) -> Chart:
     """PPV over sensitivity, beside the prevalence that a scorer without skill reaches."""
-    figure = figure_of(ink, {**SHARE, "title": "Sensitivity (recall)"}, {**SHARE, "title": "PPV (precision)"})
     prevalence = curve.positives / curve.n if precision is None else precision.prevalence
-    figure.add_scatter(
-        x=[0, 1],
-        y=[prevalence] * 2,
-        mode="lines",
-        line={"color": ink.muted, "width": 1, "dash": "dot"},
-        name=f"No skill: prevalence {percent(prevalence)}",
-        hoverinfo="skip",
-    )
-    figure.add_scatter(
-        x=rounded(curve.x),
-        y=rounded(curve.y),
-        customdata=rounded(curve.thresholds),
-        mode="lines",
-        line={"color": ink.model, "width": 2.2, "shape": "hv"},
-        name="Model",
-        hovertemplate="PPV %{y:.1%}<br>sensitivity %{x:.1%}<br>threshold %{customdata:.4f}<extra></extra>",
-    )
+    traces = [
+        scatter(
+            x=[0, 1],
+            y=[prevalence] * 2,
+            mode="lines",
+            line={"color": ink.muted, "width": 1, "dash": "dot"},
+            name=f"No skill: prevalence {percent(prevalence)}",
+            hoverinfo="skip",
+        ),
+        scatter(
+            x=rounded(curve.x),
+            y=rounded(curve.y),
+            customdata=rounded(curve.thresholds),
+            mode="lines",
+            line={"color": ink.model, "width": 2.2},
+            name="Model",
+            hovertemplate="PPV %{y:.1%}<br>sensitivity %{x:.1%}<br>threshold %{customdata:.4f}<extra></extra>",
+        ),
+    ]
     value = "AUPRC undefined" if precision is None else f"AUPRC {spread(precision)}"
     return Chart(
-        figure,
+        figure_of(
+            ink,
+            traces,
+            xaxis=axis_of(ink, "Sensitivity (recall)", **SHARE),
+            yaxis=axis_of(ink, "PPV (precision)", **SHARE),
+        ),
         "How many alarms are true (precision and recall)",
         f"{value}, against {number(prevalence)} without skill; {counts(curve.n, curve.positives)}. "
         "It depends on the prevalence of these rows.",
@@ -137,49 +155,50 @@ def reliability(name: str, state: CalibrationState, ink: Ink = ON_LIGHT) -> Char
     if not bins:
         return None
     top = min(1.0, 1.08 * max(max(b.mean_probability, b.high) for b in bins))
-    figure = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.82, 0.18], vertical_spacing=0.04)
-    share = {"range": [0, top], "tickformat": ".0%" if top > 0.06 else ".1%", "nticks": 6}
-    styled = figure_of(ink, {}, {}, showlegend=False, bargap=0)
-    figure.update_layout(styled.layout)
-    axis_x, axis_y = styled.layout.xaxis.to_plotly_json(), styled.layout.yaxis.to_plotly_json()
-    figure.update_xaxes({**axis_x, **share})
-    figure.update_xaxes(showticklabels=False, row=1, col=1)
-    figure.update_xaxes(title={"text": "Stated probability", "standoff": 6}, row=2, col=1)
-    figure.update_yaxes({**axis_y, **share, "title": {"text": "Observed share", "standoff": 6}}, row=1, col=1)
-    figure.update_yaxes(
-        {**axis_y, "title": {"text": "n", "standoff": 6}, "nticks": 3, "rangemode": "tozero"}, row=2, col=1
-    )
-    diagonal = {"color": ink.muted, "width": 1, "dash": "dot"}
-    figure.add_scatter(x=[0, top], y=[0, top], mode="lines", line=diagonal, hoverinfo="skip", row=1, col=1)
-    figure.add_scatter(
-        x=rounded(b.mean_probability for b in bins),
-        y=rounded(b.observed for b in bins),
-        customdata=[[b.n, b.positives] for b in bins],
-        error_y={
-            "type": "data",
-            "symmetric": False,
-            "array": rounded(b.high - b.observed for b in bins),
-            "arrayminus": rounded(b.observed - b.low for b in bins),
-            "thickness": 1.2,
-            "width": 3,
-            "color": ink.model,
-        },
-        mode="lines+markers",
-        line={"color": ink.model, "width": 1.2},
-        marker={"size": 7, "color": ink.model},
-        hovertemplate="stated %{x:.1%}, observed %{y:.1%}<br>"
-        "%{customdata[1]} of %{customdata[0]} positive<extra></extra>",
-        row=1,
-        col=1,
-    )
-    figure.add_bar(
-        x=rounded(b.mean_probability for b in bins),
-        y=[b.n for b in bins],
-        width=top / 50,
-        marker={"color": ink.muted},
-        hovertemplate="%{y} rows<extra></extra>",
-        row=2,
-        col=1,
+    share = {"range": [0, top], "tickformat": ".0%" if top > 0.06 else ".1%", "dtick": _step(top)}
+    traces = [
+        scatter(
+            x=[0, top],
+            y=[0, top],
+            mode="lines",
+            line={"color": ink.muted, "width": 1, "dash": "dot"},
+            hoverinfo="skip",
+        ),
+        scatter(
+            x=rounded(b.mean_probability for b in bins),
+            y=rounded(b.observed for b in bins),
+            customdata=[[b.n, b.positives] for b in bins],
+            error_y={
+                "type": "data",
+                "symmetric": False,
+                "array": rounded(b.high - b.observed for b in bins),
+                "arrayminus": rounded(b.observed - b.low for b in bins),
+                "thickness": 1.2,
+                "width": 3,
+                "color": ink.model,
+            },
+            mode="lines+markers",
+            line={"color": ink.model, "width": 1.2},
+            marker={"size": 7, "color": ink.model},
+            hovertemplate="stated %{x:.1%}, observed %{y:.1%}<br>"
+            "%{customdata[1]} of %{customdata[0]} positive<extra></extra>",
+        ),
+        bar(
+            x=rounded(b.mean_probability for b in bins),
+            y=[b.n for b in bins],
+            yaxis="y2",
+            width=top / 50,
+            marker={"color": ink.muted},
+            hovertemplate="%{y} rows<extra></extra>",
+        ),
+    ]
+    figure = figure_of(
+        ink,
+        traces,
+        xaxis=axis_of(ink, "Stated probability", anchor="y2", **share),
+        yaxis=axis_of(ink, "Observed share", domain=[0.24, 1], **share),
+        yaxis2=axis_of(ink, "n", domain=[0, 0.17], nticks=3, rangemode="tozero"),
+        showlegend=False,
     )
     return Chart(figure, STATES.get(name, name), _calibration_words(state), height=330)
 
@@ -200,43 +219,45 @@ def decision_curve(curve: DecisionCurve, ink: Ink = ON_LIGHT) -> Chart:
     """Net benefit of acting on the model against acting on everyone and on no one."""
     known = [value for value in (*curve.net_benefit, *curve.high) if value is not None]
     top = max(0.001, 1.1 * max([*known, curve.treat_all[0]]))
-    # Treating all falls without bound: what lies far below zero is of no interest.
-    figure = figure_of(
-        ink,
-        {"title": "Threshold probability at which one would act", "tickformat": ".0%"},
-        {"title": "Net benefit per radiograph", "range": [-0.3 * top, top], "tickformat": ".3~f"},
-    )
     thresholds = rounded(curve.thresholds)
     ends = [
-        (t, low, high)
-        for t, low, high in zip(thresholds, curve.low, curve.high, strict=True)
-        if None not in (low, high)
+        (threshold, low, high)
+        for threshold, low, high in zip(thresholds, curve.low, curve.high, strict=True)
+        if low is not None and high is not None
     ]
-    if ends:
-        figure.add_scatter(
-            x=[t for t, _, _ in ends] + [t for t, _, _ in reversed(ends)],
-            y=rounded([low for _, low, _ in ends] + [high for _, _, high in reversed(ends)]),
-            fill="toself",
-            fillcolor=ink.band(),
-            line={"width": 0},
-            mode="lines",
-            name="95 % interval",
-            hoverinfo="skip",
-        )
-    lines = (
-        ("Act on the model", curve.net_benefit, ink.model, "solid", 2.2),
-        ("Act on all", curve.treat_all, ink.second, "dash", 1.5),
-        ("Act on none", [0.0] * len(thresholds), ink.text, "dot", 1.2),
+    band = scatter(
+        x=[threshold for threshold, _, _ in ends] + [threshold for threshold, _, _ in reversed(ends)],
+        y=rounded([low for _, low, _ in ends] + [high for _, _, high in reversed(ends)]),
+        fill="toself",
+        fillcolor=ink.band(),
+        line={"width": 0},
+        mode="lines",
+        name="95 % interval",
+        hoverinfo="skip",
     )
-    for name, values, colour, dash, width in lines:
-        figure.add_scatter(
+    lines = (
+        ("Act on the model", curve.net_benefit, {"color": ink.model, "width": 2.2}),
+        ("Act on all", curve.treat_all, {"color": ink.second, "width": 1.5, "dash": "dash"}),
+        ("Act on none", curve.treat_none, {"color": ink.text, "width": 1.2, "dash": "dot"}),
+    )
+    traces = [
+        scatter(
             x=thresholds,
             y=rounded(values),
             mode="lines",
-            line={"color": colour, "dash": dash, "width": width},
+            line=line,
             name=name,
             hovertemplate=name + ": %{y:.4f} at %{x:.1%}<extra></extra>",
         )
+        for name, values, line in lines
+    ]
+    figure = figure_of(
+        ink,
+        [band, *traces] if ends else traces,
+        xaxis=axis_of(ink, "Probability at which one would act", tickformat=".0%"),
+        # Acting on all falls without bound: what lies far below zero is of no interest.
+        yaxis=axis_of(ink, "Net benefit per radiograph", range=[-0.3 * top, top], tickformat=".3~f"),
+    )
     return Chart(
         figure,
         "Whether acting on the model helps (decision curve)",
@@ -248,41 +269,27 @@ def decision_curve(curve: DecisionCurve, ink: Ink = ON_LIGHT) -> Chart:
 def histogram(scores: ScoreHistogram, points: Mapping[str, AtPoint], ink: Ink = ON_LIGHT) -> Chart:
     """Probabilities of positives (upward) and negatives (downward), each as a share of its class."""
     positives, negatives = sum(scores.positives), sum(scores.negatives)
-    middles = rounded((low + high) / 2 for low, high in pairwise(scores.edges))
-    widths = rounded(high - low for low, high in pairwise(scores.edges))
+    bins = list(pairwise(scores.edges))
     up = [count / positives if positives else 0.0 for count in scores.positives]
     down = [count / negatives if negatives else 0.0 for count in scores.negatives]
     top = 1.12 * max([0.01, *up, *down])
-    step = _step(top)
+    step = _step(2 * top)
     ticks = [step * k for k in range(-int(top / step), int(top / step) + 1)]
-    figure = figure_of(
-        ink,
-        {"title": "Probability", "tickformat": ".0%" if scores.edges[-1] > 0.06 else ".1%"},
-        {
-            "title": "Share of the class",
-            "range": [-top, top],
-            "tickvals": ticks,
-            "ticktext": [percent(abs(tick)) for tick in ticks],
-        },
-        barmode="overlay",
-        bargap=0,
-    )
-    edge = {"width": 0.5, "color": ink.grid}
-    for name, shares, numbers, sign, colour in (
-        ("With the finding", up, scores.positives, 1, ink.second),
-        ("Without it", down, scores.negatives, -1, ink.model),
-    ):
-        figure.add_bar(
-            x=middles,
-            y=rounded(sign * share for share in shares),
-            width=widths,
+    halves = (("With the finding", up, scores.positives, ink.second), ("Without it", down, scores.negatives, ink.model))
+    traces = [
+        bar(
+            x=rounded((low + high) / 2 for low, high in bins),
+            y=rounded(share if name == "With the finding" else -share for share in shares),
+            width=rounded(high - low for low, high in bins),
             customdata=list(numbers),
-            marker={"color": colour, "line": edge},
+            marker={"color": colour, "line": {"width": 0.5, "color": ink.grid}},
             name=name,
             hovertemplate=f"{name}: %{{customdata}} around %{{x:.1%}}<extra></extra>",
         )
-    for place, (rule, point) in enumerate(points.items()):
-        figure.add_scatter(
+        for name, shares, numbers, colour in halves
+    ]
+    traces += [
+        scatter(
             x=[point.threshold] * 2,
             y=[-top, top],
             mode="lines",
@@ -290,6 +297,23 @@ def histogram(scores: ScoreHistogram, points: Mapping[str, AtPoint], ink: Ink = 
             name=f"{label(rule_name(rule))} {percent(point.threshold)}",
             hovertemplate=f"{label(rule_name(rule))}: threshold {percent(point.threshold)}<extra></extra>",
         )
+        for place, (rule, point) in enumerate(points.items())
+    ]
+    last = _last_used(scores, points)
+    figure = figure_of(
+        ink,
+        traces,
+        xaxis=axis_of(ink, "Probability", range=[0, last], tickformat=".0%" if last > 0.06 else ".1%"),
+        yaxis=axis_of(
+            ink,
+            "Share of the class",
+            range=[-top, top],
+            tickvals=ticks,
+            ticktext=[f"{100 * abs(tick):.3g}%" for tick in ticks],
+        ),
+        barmode="overlay",
+        bargap=0,
+    )
     return Chart(
         figure,
         "Which probabilities positives and negatives get",
@@ -297,6 +321,12 @@ def histogram(scores: ScoreHistogram, points: Mapping[str, AtPoint], ink: Ink = 
     )
 
 
-def _step(top: float) -> float:
-    """A round distance between ticks, so that about three fit into `top`."""
-    return next((step for step in (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2) if top / step <= 4), 0.25)
+def _last_used(scores: ScoreHistogram, points: Mapping[str, AtPoint]) -> float:
+    """Where the axis may end: past the last bin that holds a score, and past every threshold."""
+    used = [edge for edge, *held in zip(scores.edges[1:], scores.positives, scores.negatives, strict=True) if any(held)]
+    return max([*used, *(1.05 * point.threshold for point in points.values()), 0.01])
+
+
+def _step(length: float) -> float:
+    """A round distance between ticks, so that about four fit into `length`."""
+    return next((step for step in (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2) if length / step <= 5.5), 0.25)

@@ -6,20 +6,29 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cxrkit.card import MINIMUM_POSITIVES
-from cxrkit.charts.style import ON_LIGHT, Chart, Figure, Ink, counts, figure_of, label, name_of, number, spread
+from cxrkit.charts.style import (
+    ON_LIGHT,
+    Chart,
+    Figure,
+    Ink,
+    Trace,
+    axis_of,
+    counts,
+    figure_of,
+    label,
+    name_of,
+    number,
+    rounded,
+    rule_name,
+    scatter,
+    spread,
+)
 from cxrkit.evaluation.schema import Comparison, Evaluation, FindingEvaluation, Gap, Group, Interval, Measure
 
 ROW = 34
 """Pixels per row."""
 
-_VARIABLES = {
-    "sex": "Sex",
-    "age_band": "Age",
-    "age": "Age",
-    "view": "View",
-    "view_position": "View",
-    "aspect": "Aspect",
-}
+_VARIABLES = {"sex": "Sex", "age": "Age in years", "view": "View", "aspect_ratio": "Aspect ratio"}
 _RATES = {"auroc": "AUROC", "sensitivity": "Sensitivity", "specificity": "Specificity"}
 
 
@@ -45,9 +54,8 @@ def auroc_by_finding(evaluation: Evaluation, ink: Ink = ON_LIGHT) -> Chart | Non
     macro = evaluation.macro.auroc
     if macro is not None and len(macro.findings) > 1:
         rows.append(_Row("<b>Mean</b>", f"of {len(macro.findings)} findings", macro, None, "diamond"))
-    low = min(min(r.measure.value, r.measure.low or 1) for r in rows if r.measure)
     return Chart(
-        _forest(rows, "AUROC (dotted: 0.5, chance)", 0.5, ink, (min(0.45, low - 0.02), 1.005)),
+        _forest(rows, "AUROC (dotted: 0.5, chance)", 0.5, ink, (min(0.45, _reach(rows)[0] - 0.02), 1.005)),
         "AUROC by finding",
         f"{evaluation.images:,} radiographs; beside each name its positives and its rows. Thick bars: {_method(rows)}; "
         f"thin bars: DeLong's interval. Hollow marks rest on fewer than {MINIMUM_POSITIVES} positives.",
@@ -78,13 +86,13 @@ def by_subgroup(entry: FindingEvaluation, measure: str, ink: Ink = ON_LIGHT) -> 
     if not judged:
         return None
     reference = 0.5 if measure == "auroc" else None
-    low = min(r.measure.value if r.measure.low is None else r.measure.low for r in rows if r.measure)
-    bounds = (max(0.0, min(0.45 if reference else 1.0, low - 0.03)), 1.01)
+    low, high = _reach(rows)
+    bounds = (max(-0.01, min(0.45 if reference else 1.0, low - 0.04)), min(1.01, high + 0.04))
     return Chart(
-        _forest(rows, measure_name(measure), reference, ink, bounds, level=overall),
-        f"{measure_name(measure)} in subgroups",
+        _forest(rows, _RATES.get(measure.partition("@")[0], measure), reference, ink, bounds, level=overall),
+        f"{measure_name(measure)}, by group",
         f"{counts(entry.n, entry.positives)}. Beside each group what it rests on; beside each variable its "
-        f"largest gap with a 95 % interval. {_method(rows)}. Groups that are too small are not drawn; see the table.",
+        f"largest gap with a 95 % interval. Bars: {_method(rows)}. Groups that are too small are in the table only.",
         height=_height(rows),
     )
 
@@ -105,8 +113,11 @@ def differences(comparison: Comparison, ink: Ink = ON_LIGHT) -> Chart | None:
         return None
     if comparison.macro is not None and len(rows) > 1:
         rows.append(_Row("<b>Mean</b>", "", comparison.macro, None, "diamond"))
+    low, high = _reach(rows)
+    pad = 0.06 * max(high - low, 0.01)
+    bounds = (min(low - pad, -pad), max(high + pad, pad))
     return Chart(
-        _forest(rows, "Difference in AUROC (right: this model ranks better)", 0.0, ink, None),
+        _forest(rows, "Difference in AUROC (right: this model ranks better)", 0.0, ink, bounds),
         "This model against the other",
         f"{comparison.rows:,} radiographs that both judged. Thick bars: {_method(rows)}; thin bars: patients "
         "resampled. p is adjusted for the number of findings (Holm).",
@@ -117,7 +128,7 @@ def differences(comparison: Comparison, ink: Ink = ON_LIGHT) -> Chart | None:
 def measure_name(measure: str) -> str:
     """Words for ``auroc`` or ``sensitivity@youden``."""
     rate, _, rule = measure.partition("@")
-    return _RATES.get(rate, rate) + (f" at the {rule} point" if rule else "")
+    return _RATES.get(rate, rate) + (f" at the {rule_name(rule)} point" if rule else "")
 
 
 def variable_name(variable: str) -> str:
@@ -158,8 +169,12 @@ def _mark(positives: int) -> str:
 
 
 def _method(rows: Sequence[_Row]) -> str:
-    methods = dict.fromkeys(row.measure.method for row in rows if row.measure is not None)
-    return "; ".join(methods)
+    """How the thick bars came about: those of the rows, then another of their mean."""
+    own = dict.fromkeys(row.measure.method for row in rows if row.measure and row.mark != "diamond")
+    mean = [
+        row.measure.method for row in rows if row.measure and row.mark == "diamond" and row.measure.method not in own
+    ]
+    return "; ".join([*own, *(f"of the mean, {method}" for method in mean)])
 
 
 def _height(rows: Sequence[_Row]) -> int:
@@ -171,44 +186,62 @@ def _forest(
     title: str,
     reference: float | None,
     ink: Ink,
-    bounds: tuple[float, float] | None,
+    bounds: tuple[float, float],
     *,
     level: Measure | None = None,
 ) -> Figure:
-    places = list(range(len(rows)))
     small = f"font-size:10.5px;color:{ink.muted}"
     names = [f'{row.name}<br><span style="{small}">{row.note}</span>' if row.note else row.name for row in rows]
-    y = {
-        "tickvals": places,
-        "ticktext": names,
-        "range": [len(rows) - 0.4, -0.6],
-        "ticks": "",
-        "showline": False,
-        "showgrid": False,
-    }
-    x = {"title": title, "nticks": 7, **({} if bounds is None else {"range": list(bounds)})}
-    figure = figure_of(ink, x, y, showlegend=False)
-    for value, dash in ((reference, "dot"), (level.value if level else None, "dash")):
-        if value is not None:
-            figure.add_vline(value, line={"color": ink.muted, "width": 1, "dash": dash})
     drawn: Mapping[int, _Row] = {place: row for place, row in enumerate(rows) if row.measure is not None}
-    _add_bars(figure, {p: _ends(r.measure) for p, r in drawn.items()}, ink.model, 3.2)
-    _add_bars(figure, {p + 0.24: _ends(r.beside) for p, r in drawn.items()}, ink.muted, 1.4)
     measures = [row.measure for row in drawn.values() if row.measure is not None]
-    figure.add_scatter(
-        x=[round(m.value, 5) for m in measures],
+    colours = [ink.second if row.mark == "diamond" else ink.model for row in drawn.values()]
+    marks = scatter(
+        x=rounded(measure.value for measure in measures),
         y=list(drawn),
-        customdata=[spread(m) for m in measures],
+        customdata=[spread(measure) for measure in measures],
         mode="markers",
         marker={
             "symbol": [row.mark for row in drawn.values()],
             "size": [12 if row.mark == "diamond" else 9 for row in drawn.values()],
-            "color": [ink.second if row.mark == "diamond" else ink.model for row in drawn.values()],
-            "line": {"width": 2, "color": [ink.second if r.mark == "diamond" else ink.model for r in drawn.values()]},
+            "color": colours,
+            "opacity": 1,
+            "line": {"width": 2, "color": colours},
         },
         hovertemplate="%{customdata}<extra></extra>",
     )
-    return figure
+    across = {"type": "line", "yref": "paper", "y0": 0, "y1": 1, "layer": "below"}
+    levels = [(reference, "dot"), (None if level is None else level.value, "dash")]
+    return figure_of(
+        ink,
+        [
+            _bars({place: _ends(row.measure) for place, row in drawn.items()}, ink.model, 3.2),
+            _bars({place + 0.24: _ends(row.beside) for place, row in drawn.items()}, ink.muted, 1.4),
+            marks,
+        ],
+        xaxis=axis_of(ink, title, range=list(bounds), nticks=7),
+        yaxis=axis_of(
+            ink,
+            tickvals=list(range(len(rows))),
+            ticktext=names,
+            range=[len(rows) - 0.4, -0.6],
+            ticks="",
+            showline=False,
+            showgrid=False,
+        ),
+        shapes=[
+            {**across, "x0": value, "x1": value, "line": {"color": ink.muted, "width": 1, "dash": dash}}
+            for value, dash in levels
+            if value is not None
+        ],
+        showlegend=False,
+    )
+
+
+def _reach(rows: Sequence[_Row]) -> tuple[float, float]:
+    """Lowest and highest end of all that is drawn."""
+    ends = [end for row in rows for end in (*(_ends(row.measure) or ()), *(_ends(row.beside) or ()))]
+    values = [row.measure.value for row in rows if row.measure is not None]
+    return min([*ends, *values]), max([*ends, *values])
 
 
 def _ends(interval: Measure | Interval | None) -> tuple[float, float] | None:
@@ -217,7 +250,7 @@ def _ends(interval: Measure | Interval | None) -> tuple[float, float] | None:
     return round(interval.low, 5), round(interval.high, 5)
 
 
-def _add_bars(figure: Figure, bars: Mapping[float, tuple[float, float] | None], colour: str, width: float) -> None:
+def _bars(bars: Mapping[float, tuple[float, float] | None], colour: str, width: float) -> Trace:
     """All intervals as one line with gaps."""
     x: list[float | None] = []
     y: list[float | None] = []
@@ -225,4 +258,4 @@ def _add_bars(figure: Figure, bars: Mapping[float, tuple[float, float] | None], 
         if ends is not None:
             x += [*ends, None]
             y += [place, place, None]
-    figure.add_scatter(x=x, y=y, mode="lines", line={"color": colour, "width": width}, hoverinfo="skip")
+    return scatter(x=x, y=y, mode="lines", line={"color": colour, "width": width}, hoverinfo="skip")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any, TypeAlias
@@ -16,6 +17,7 @@ from cxrkit.evaluation.schema import Measure
 from cxrkit.findings import finding_text
 
 Figure: TypeAlias = go.Figure
+Trace: TypeAlias = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -65,9 +67,19 @@ CONFIG: dict[str, Any] = {
 }
 
 
-def figure_of(ink: Ink, x: dict[str, Any], y: dict[str, Any], **layout: Any) -> Figure:
-    """An empty figure with the shared looks; `x` and `y` are settings of its axes."""
-    axis = {
+def scatter(**settings: Any) -> Trace:
+    """Lines or marks."""
+    return {"type": "scatter", **settings}
+
+
+def bar(**settings: Any) -> Trace:
+    """Bars."""
+    return {"type": "bar", **settings}
+
+
+def axis_of(ink: Ink, title: str = "", **settings: Any) -> dict[str, Any]:
+    """An axis with the shared looks."""
+    return {
         "showline": True,
         "linecolor": ink.muted,
         "gridcolor": ink.grid,
@@ -76,28 +88,28 @@ def figure_of(ink: Ink, x: dict[str, Any], y: dict[str, Any], **layout: Any) -> 
         "tickcolor": ink.muted,
         "ticklen": 4,
         "automargin": True,
-        "title": {"standoff": 8},
+        "title": {"text": title, "standoff": 8, "font": {"size": 12}},
+        **settings,
     }
-    figure = go.Figure()
-    figure.update_layout(
-        template="none",
-        font={"family": "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif", "size": 12, "color": ink.text},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        margin={"l": 8, "r": 14, "t": 10, "b": 8},
-        legend={"orientation": "h", "y": -0.24, "yanchor": "top", "x": 0, "xanchor": "left", "font": {"size": 11}},
-        dragmode=False,
-        hoverlabel={"font": {"size": 12}},
-    )
-    figure.update_layout(**layout)
-    figure.update_xaxes(**{**axis, **_titled(x)})
-    figure.update_yaxes(**{**axis, **_titled(y)})
-    return figure
 
 
-def _titled(axis: dict[str, Any]) -> dict[str, Any]:
-    title = axis.get("title")
-    return {**axis, "title": {"text": title, "standoff": 8}} if isinstance(title, str) else axis
+def figure_of(ink: Ink, traces: Sequence[Trace], **layout: Any) -> Figure:
+    """A figure with the shared looks; `layout` holds its axes.
+
+    It is handed to plotly in one piece: plotly checks a figure anew at every later change, which takes
+    most of the time that a report takes.
+    """
+    shared = {
+        "template": "none",
+        "font": {"family": "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif", "size": 12, "color": ink.text},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "margin": {"l": 8, "r": 14, "t": 10, "b": 8},
+        "legend": {"orientation": "h", "y": -0.24, "yanchor": "top", "x": 0, "xanchor": "left", "font": {"size": 11}},
+        "dragmode": False,
+        "hoverlabel": {"font": {"size": 12}},
+    }
+    return go.Figure({"data": list(traces), "layout": {**shared, **layout}})
 
 
 def label(text: str) -> str:

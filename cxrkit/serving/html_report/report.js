@@ -1,0 +1,43 @@
+"use strict";
+// Charts are drawn when they come near the window: a report may hold two hundred.
+(() => {
+  const config = JSON.parse(document.getElementById("chart-config").textContent);
+  const plots = Array.from(document.querySelectorAll(".plot"));
+  const draw = (plot) => {
+    if (plot.dataset.drawn) return;
+    plot.dataset.drawn = "yes";
+    const figure = JSON.parse(plot.nextElementSibling.textContent);
+    Plotly.newPlot(plot, figure.data, { ...figure.layout, autosize: true }, config);
+  };
+  const watcher = new IntersectionObserver(
+    (entries) => entries.filter((entry) => entry.isIntersecting).forEach((entry) => {
+      watcher.unobserve(entry.target);
+      draw(entry.target);
+    }),
+    { rootMargin: "800px 0px" },
+  );
+  plots.forEach((plot) => watcher.observe(plot));
+
+  // Paper is narrower than the window, and shows what is folded away.
+  let folded = [];
+  addEventListener("beforeprint", () => {
+    folded = Array.from(document.querySelectorAll("main details:not([open])"));
+    folded.forEach((part) => { part.open = true; });
+    document.body.classList.add("printing");
+    plots.forEach(draw);
+    plots.forEach((plot) => Plotly.Plots.resize(plot));
+  });
+  addEventListener("afterprint", () => {
+    folded.forEach((part) => { part.open = false; });
+    document.body.classList.remove("printing");
+    plots.forEach((plot) => Plotly.Plots.resize(plot));
+  });
+
+  // On a narrow screen the contents start folded and close once a section is chosen.
+  const contents = document.querySelector(".contents details");
+  const narrow = matchMedia("(max-width: 1000px)");
+  if (narrow.matches) contents.open = false;
+  contents.addEventListener("click", (event) => {
+    if (event.target.closest("a") && narrow.matches) contents.open = false;
+  });
+})();
