@@ -413,12 +413,18 @@ def test_damaged_npz_files_are_refused(tmp_path):
     data = good.read_bytes()
     flipped = bytearray(data)
     flipped[len(data) // 3] ^= 0xFF
-    big = io.BytesIO()  # a header that promises more than there is
-    with zipfile.ZipFile(good) as source, zipfile.ZipFile(big, "w") as target:
-        for name in source.namelist():
-            content = source.read(name)
-            target.writestr(name, content[:-10] if name == "test_images.npy" else content)
-    for number, bad in enumerate((b"", b"PK\x03\x04", data[:-100], bytes(flipped), big.getvalue())):
+
+    def with_pictures(change):
+        """The same archive, sound in itself, whose last pictures are other than their header promises."""
+        out = io.BytesIO()
+        with zipfile.ZipFile(good) as source, zipfile.ZipFile(out, "w") as target:
+            for name in source.namelist():
+                content = source.read(name)
+                target.writestr(name, change(content) if name == "test_images.npy" else content)
+        return out.getvalue()
+
+    short, long = with_pictures(lambda content: content[:-10]), with_pictures(lambda content: content + b"more")
+    for number, bad in enumerate((b"", b"PK\x03\x04", data[:-100], bytes(flipped), short, long)):
         path = tmp_path / f"pneumoniamnist-{number}.npz"
         path.write_bytes(bad)
         with pytest.raises(ManifestError, match="is damaged"):
