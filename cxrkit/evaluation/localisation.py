@@ -1,14 +1,16 @@
 """How maps meet the boxes that radiologists drew: pointing game, IoU and IoBB, beside two controls.
 
-Rules, fixed before any result was seen:
+The rules:
 
-- A pair is one image and one finding that has boxes there; several boxes are taken together.
-- The map is enlarged onto a grid of 256 x 256 points over the radiograph (`cxrkit.evaluation.maps`), and
-  boxes hold the points whose centre they contain.
-- Pointing game (Zhang et al. 2018): a hit when the map's peak lies in a box; where several points share
-  the peak, all of them must.
+- A pair is one image and one finding that has boxes there; several boxes are taken together. They are
+  compared on a grid of 256 x 256 points over the radiograph, of which boxes hold those whose centre they
+  contain.
+- Pointing game (Zhang et al. 2018): a hit when the centre of the cell where the map peaks lies in a box;
+  where several cells share the peak, all of them must. The peak is sought before the map is enlarged: a
+  cubic overshoots at the edges, and would draw there half of the peaks of random maps.
 - The predicted region is, as in Wang et al. 2017 (arXiv 1705.02315), made of boxes: the bounding box of each
-  connected component (edges, not corners, connect) of the points at half the peak or more. IoU is
+  connected component (edges, not corners, connect) of the points at half the peak or more, once the map
+  is enlarged as the viewer does it (`cxrkit.evaluation.maps`): of the viewer's contours. IoU is
   intersection over union of the predicted and the true boxes, IoBB intersection over the area of the
   predicted boxes. A share counts the pairs whose overlap exceeds T.
 - A map without positive evidence stays in every denominator: it misses, and overlaps nothing.
@@ -41,7 +43,7 @@ ALL = "all"
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
-_SAME = 1e-9  # relative; enlarging leaves such differences between equal values
+_KEPT = 8  # places of the grid whose random maps are kept, at 32 MB each
 _MEAN_IOU = 1
 _WIDTH = 2 + len(IOU) + len(IOBB)  # columns of a score: pointing, IoU, one per T of IOU and of IOBB
 _PARTS = (slice(0, _WIDTH), slice(_WIDTH, 2 * _WIDTH), slice(2 * _WIDTH, 3 * _WIDTH))
@@ -88,17 +90,26 @@ def inside(boxes: npt.ArrayLike, side: int = SIDE) -> Mask:
     return mask
 
 
-def aim(values: npt.ArrayLike) -> Aim:
-    """Peaks and predicted region of an enlarged map (side x side)."""
-    v = np.asarray(values, dtype=np.float64)
-    peak = v.max()
-    region = np.zeros(v.shape, dtype=np.bool_)
+def aim(grid: npt.ArrayLike, covered: Covered = WHOLE, side: int = SIDE) -> Aim:
+    """Peaks and predicted region of a map on its native grid (h x w, >= 0).
+
+    A map that peaks where the preset pads, outside the radiograph, has no peaks.
+    """
+    cells = np.asarray(grid, dtype=np.float64)
+    peak = cells.max()
+    region = np.zeros((side, side), dtype=np.bool_)
     if not peak > 0:
         return Aim(np.empty(0, dtype=np.int64), region)
-    components, _ = label(v >= HALF_PEAK * peak * (1 - _SAME))
+    components, _ = label(enlarge(cells, covered, side) >= HALF_PEAK * peak)
     for window in find_objects(components):
         region[window] = True
-    return Aim(np.flatnonzero(v >= peak * (1 - _SAME)), region)
+    left, top, right, bottom = covered
+    rows, columns = np.nonzero(cells == peak)
+    y = np.floor((top + (rows + 0.5) / cells.shape[0] * (bottom - top)) * side).astype(np.int64)
+    x = np.floor((left + (columns + 0.5) / cells.shape[1] * (right - left)) * side).astype(np.int64)
+    if min(y.min(), x.min()) < 0 or max(y.max(), x.max()) >= side:
+        return Aim(np.empty(0, dtype=np.int64), region)
+    return Aim(y * side + x, region)
 
 
 def score(aimed: Aim, truth: Mask) -> Floats:
@@ -132,15 +143,16 @@ class RandomMaps:
         key = (*shape, covered)
         if key not in self._drawn:
             rng = np.random.default_rng(self.seed)
-            aims = [aim(enlarge(rng.random(shape), covered, self.side)) for _ in range(self.draws)]
-            self._drawn[key] = (
-                np.array([a.peaks[0] for a in aims], dtype=np.int64),
-                np.stack([a.region.ravel() for a in aims]),
-            )
+            aims = [aim(rng.random(shape), covered, self.side) for _ in range(self.draws)]
+            if len(self._drawn) == _KEPT:
+                del self._drawn[next(iter(self._drawn))]
+            peaks = np.array([a.peaks[0] if a.peaks.size else -1 for a in aims], dtype=np.int64)
+            self._drawn[key] = peaks, np.stack([a.region.ravel() for a in aims])
         peaks, regions = self._drawn[key]
         flat = truth.ravel()
+        hits = ((peaks >= 0) & flat[peaks]).astype(np.float64)
         common = regions[:, flat].sum(axis=1)
-        return _columns(flat[peaks].astype(np.float64), common, regions.sum(axis=1), int(flat.sum())).mean(axis=0)
+        return _columns(hits, common, regions.sum(axis=1), int(flat.sum())).mean(axis=0)
 
 
 def localisation_entries(
@@ -222,7 +234,7 @@ def _scores(pair: Pair, control: RandomMaps) -> Floats:
     """Scores of the model, the random maps and the centre, then the share of the area in the boxes."""
     truth = inside(pair.boxes, control.side)
     shape = (pair.grid.shape[0], pair.grid.shape[1])
-    model, centre = (aim(enlarge(grid, pair.covered, control.side)) for grid in (pair.grid, centre_map(*shape)))
+    model, centre = (aim(grid, pair.covered, control.side) for grid in (pair.grid, centre_map(*shape)))
     random = control.score(shape, pair.covered, truth)
     return np.concatenate([score(model, truth), random, score(centre, truth), [truth.mean()]])
 
