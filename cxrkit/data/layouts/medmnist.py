@@ -81,6 +81,8 @@ def read_medmnist(
     """
     name = _dataset(Path(path), dataset)
     findings = DATASETS[name]
+    if not Path(path).is_file():
+        raise ManifestError("The file does not exist.", "Check its name.")
     with _checked(), zipfile.ZipFile(path) as archive:
         shapes = {split: _shape(archive, f"{split}_images") for split in SPLITS}
         size = _size(shapes)
