@@ -16,7 +16,7 @@ from cxrkit.evaluation.similarity import evidence_share
 from cxrkit.imaging.loading import load_radiograph
 from cxrkit.model.manager import XRayModelManager
 from cxrkit.serving.attention import examine_attention
-from cxrkit.serving.localising import localise_preset
+from cxrkit.serving.localising import fractions, localise_preset
 from tests.factory import make_preset
 
 FINDINGS = ("Effusion", "Mass", "Pneumonia")
@@ -103,6 +103,14 @@ def test_localisation_by_set_split_and_finding(manager, manifest, folder):
     assert whole.pointing.value == 1.0
     assert whole.iobb["0.5"].value == 1.0
     assert whole.pointing.weights_sha256 == manager.preset.weights_sha256
+
+
+def test_boxes_meet_the_part_of_the_radiograph_that_a_preset_sees(tmp_path, folder):
+    # 96 x 64 pixels: padded above and below by a sixth of the width, or cropped left and right
+    radiograph = load_radiograph(folder / "images" / "r0.png")
+    for geometry, expected in (("pad", (0, -0.25, 1, 1.25)), ("crop", (1 / 6, 0, 5 / 6, 1))):
+        shown = XRayModelManager(make_preset(tmp_path, geometry, geometry=geometry)).explain(radiograph, "Mass")
+        assert fractions(shown.box, radiograph) == pytest.approx(expected)
 
 
 def test_a_validation_split_may_count_as_trained_on(manager, manifest, folder):
