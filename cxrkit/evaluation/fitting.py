@@ -12,7 +12,7 @@ import numpy as np
 
 from cxrkit.card import MINIMUM_POSITIVES, OperatingPoint
 from cxrkit.evaluation.bootstrap import Rows
-from cxrkit.evaluation.cross_fitting import FOLDS, CrossFit, cross_fit, cross_fit_points
+from cxrkit.evaluation.cross_fitting import CrossFit, cross_fit, cross_fit_points
 from cxrkit.evaluation.judge import Form
 from cxrkit.evaluation.measures import Floats, Stamp
 from cxrkit.evaluation.operating_points import fit_operating_points
@@ -118,7 +118,7 @@ def _cross_fitted_calls(
                 rule=rule,
                 called=point.calls == 1,
                 threshold=float(np.median(point.thresholds)),
-                fitted_on=_fold_origin(point.n, point.positives, stamp),
+                fitted_on=_fold_origin(point.n, point.positives, len(point.thresholds), stamp),
                 supported=point.supported,
                 fold_thresholds=point.thresholds,
             )
@@ -131,11 +131,13 @@ def _cross_fitted_calls(
 def _crossed(fit: CrossFit, k: int, stamp: Stamp) -> Form:
     n, positives = fit.n[k], fit.positives[k]
     probabilities: Floats = fit.probabilities[:, k]
-    return Form(probabilities, _fold_origin(n, positives, stamp), _enough(positives, n), fit.parameters(k))
+    return Form(
+        probabilities, _fold_origin(n, positives, len(fit.fits[k]), stamp), _enough(positives, n), fit.parameters(k)
+    )
 
 
-def _fold_origin(n: int, positives: int, stamp: Stamp) -> FittedOn:
-    split = f"{stamp.split}: the other of {FOLDS} folds of {stamp.unit}s"
+def _fold_origin(n: int, positives: int, folds: int, stamp: Stamp) -> FittedOn:
+    split = f"{stamp.split}: the other of {folds} folds of {stamp.unit}s"
     return FittedOn(kind="cross-fit", split=split, n=n, positives=positives)
 
 

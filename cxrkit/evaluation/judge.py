@@ -17,10 +17,11 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 from cxrkit.evaluation.bootstrap import Counts, Discrimination, Rows, Statistic, percentile_interval
 from cxrkit.evaluation.calibration_line import calibration_line
 from cxrkit.evaluation.decision import THRESHOLDS, NetBenefit
-from cxrkit.evaluation.decomposition import PARTS, Binned, bin_of
+from cxrkit.evaluation.decomposition import BINS, PARTS, Binned, bin_of
 from cxrkit.evaluation.measures import Floats, Stamp, area_measure
-from cxrkit.evaluation.metrics import BINS, average_precision, proportion
+from cxrkit.evaluation.metrics import average_precision, proportion
 from cxrkit.evaluation.points import Call, at_call, confusion_cells
+from cxrkit.evaluation.reflection import reflected_interval
 from cxrkit.evaluation.schema import (
     Brier,
     CalibrationState,
@@ -102,11 +103,12 @@ class FindingJudge:
         for call in self.calls:
             cells = confusion_cells(self.labels, call.called)
             wanted["call", call.rule] = Counts.of(cells, self.patients)
-        wanted |= {("form", name): self._binned(form) for name, form in self.forms.items() if self._usable(form)}
+        for name, form in self.forms.items():
+            if self._usable(form):
+                wanted["form", name] = self._binned(form)
         if self._both():
             wanted["decision",] = self._net_benefit()
-        for key, statistic in self._groups.statistics.items():
-            wanted["group", *key] = statistic
+        wanted.update({("group", *key): statistic for key, statistic in self._groups.statistics.items()})
         return wanted
 
     def judge(self, samples: Mapping[Key, Floats], stamp: Stamp, stated_at: float | None) -> FindingEvaluation:
@@ -177,14 +179,15 @@ class FindingJudge:
         if drawn is not None:
             values = self._binned(form)(np.ones((1, self._count())))[0].tolist()
             parts = {
-                name: stamp.measure(value, percentile_interval(samples), n, positives)
+                name: _part(name, value, samples, n, positives, stamp)
                 for name, value, samples in zip((*PARTS, "ece"), values, drawn.T, strict=True)
             }
-            ece = parts.pop("ece").model_copy(update={"method": f"{stamp.method}; {BINS} bins of equal mass"})
+            ece = parts.pop("ece")
             share = positives / n
             whole = parts.pop("brier").model_dump()
             brier = Brier.model_validate({**whole, "of_constant_prevalence": share * (1 - share), **parts})
-        line = calibration_line(truth, p, group) if drawn is not None else None
+        patients = group if stamp.unit == "patient" else None
+        line = calibration_line(truth, p, patients) if drawn is not None else None
         return CalibrationState(
             fitted_on=form.fitted_on,
             supported=form.supported,
@@ -246,6 +249,16 @@ class FindingJudge:
 
 def _plain(values: npt.ArrayLike) -> tuple[float, ...]:
     return tuple(np.asarray(values, dtype=np.float64).tolist())
+
+
+def _part(name: str, value: float, samples: Floats, n: int, positives: int, stamp: Stamp) -> Measure:
+    """A part of the Brier score, or the ECE; chance can only raise some, so their intervals are reflected."""
+    if name not in ("reliability", "resolution", "ece"):
+        return stamp.measure(value, percentile_interval(samples), n, positives)
+    method = f"reflected {stamp.method.removeprefix('percentile of ')}"
+    if name == "ece":
+        method += f"; {BINS} bins of equal mass"
+    return stamp.measure(value, reflected_interval(samples, value, squared=name == "ece"), n, positives, method)
 
 
 def _reliability(truth: Floats, p: Floats) -> tuple[ReliabilityBin, ...]:

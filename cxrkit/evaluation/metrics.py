@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binomtest, norm, rankdata
+from scipy.stats import binomtest, norm
+
+from cxrkit.evaluation.placements import placements
 
 LEVEL = 0.95
-BINS = 10
 
 Floats = npt.NDArray[np.float64]
 
@@ -73,15 +74,6 @@ class Confusion:
         return proportion(self.tn, self.tn + self.fn)
 
 
-@dataclass(frozen=True)
-class Bin:
-    """One bin of a reliability diagram."""
-
-    n: int
-    mean_probability: float
-    observed: float
-
-
 def proportion(successes: int, n: int) -> Estimate | None:
     """successes / n with Wilson's score interval (Wilson 1927); None when n is 0."""
     if n == 0:
@@ -132,9 +124,7 @@ def auroc(labels: npt.ArrayLike, scores: npt.ArrayLike) -> Estimate | None:
     m, n = len(positive), len(negative)
     if m == 0 or n == 0:
         return None
-    every = rankdata(np.concatenate([positive, negative]))
-    v10 = (every[:m] - rankdata(positive)) / n
-    v01 = 1.0 - (every[m:] - rankdata(negative)) / m
+    v10, v01 = placements(positive, negative)
     value = float(v10.mean())
     if min(m, n) < 2:
         return Estimate(value, None, None, "DeLong", m + n, m)
@@ -162,27 +152,3 @@ def brier(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> float | None:
     """Mean squared difference of probability and label (Brier 1950); None without known labels."""
     y, p = known(labels, probabilities)
     return float(np.mean((p - y) ** 2)) if len(y) else None
-
-
-def reliability(labels: npt.ArrayLike, probabilities: npt.ArrayLike, bins: int = BINS) -> tuple[Bin, ...]:
-    """Bins of about equal mass by rank; equal probabilities always share a bin, empty bins are left out."""
-    y, p = known(labels, probabilities)
-    if not len(y):
-        return ()
-    place = np.minimum((rankdata(p) - 0.5) * bins // len(p), bins - 1).astype(int)
-    return tuple(
-        Bin(int(rows.sum()), float(p[rows].mean()), float(y[rows].mean()))
-        for b in range(bins)
-        for rows in [place == b]
-        if rows.any()
-    )
-
-
-def expected_calibration_error(labels: npt.ArrayLike, probabilities: npt.ArrayLike, bins: int = BINS) -> float | None:
-    """Mean of |observed share - mean probability| over bins of equal mass, weighted by rows.
-
-    (Naeini et al. 2015, with ten equal-mass bins by default.) None without known labels.
-    """
-    table = reliability(labels, probabilities, bins)
-    total = sum(b.n for b in table)
-    return sum(b.n * abs(b.observed - b.mean_probability) for b in table) / total if total else None

@@ -29,7 +29,7 @@ _VIEWS = ("view_position", "view")
 _BANDS = ("under 1", "1-5", "6-17", "18-44", "45-64", "65-89", "90 or over")
 
 Mask = npt.NDArray[np.bool_]
-Key = tuple[str, str, str]
+Key = tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,8 +86,8 @@ def _named(name: str, labels: Sequence[str], order: Sequence[str] = ()) -> Varia
 
 def _tertiles(name: str, cells: pd.Series) -> Variable:
     values = pd.to_numeric(_texts(cells), errors="coerce").to_numpy(dtype=np.float64)
-    values[~np.isfinite(values)] = np.nan
     known = np.isfinite(values)
+    values = np.where(known, values, np.nan)
     if len(np.unique(values[known])) < 3:
         return Variable(name, {})
     low, high = np.nanquantile(values, [1 / 3, 2 / 3])

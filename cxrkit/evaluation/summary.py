@@ -74,13 +74,14 @@ def _point_rows(evaluation: Evaluation) -> list[tuple[str, ...]]:
 
 
 def _gap_rows(evaluation: Evaluation) -> list[tuple[str, ...]]:
-    return [_GAPS] + [
+    rows: list[tuple[str, ...]] = [
         (variable, finding, gap.measure, gap.lowest, gap.highest, _interval(gap.difference))
         for finding, entry in evaluation.findings.items()
         for variable, grouping in entry.subgroups.items()
         for gap in grouping.gaps
         if gap.measure == "auroc"
     ]
+    return [_GAPS, *rows]
 
 
 def _pair_rows(evaluation: Evaluation) -> list[tuple[str, ...]]:

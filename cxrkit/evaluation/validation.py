@@ -9,14 +9,12 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.special import expit, logit
+from scipy.special import expit
 
 from cxrkit.card import Calibration, ValidationScores
 from cxrkit.errors import ManifestError
+from cxrkit.evaluation.calibration_line import clipped_logit
 from cxrkit.evaluation.predictions import label_cells, logit_cells, probability_cells, stated_patients
-
-CLIP = 1e-7
-"""Probabilities are kept this far from 0 and 1 before their logit is taken."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -51,12 +49,7 @@ class Scores:
         stated = [column for column in own if column is not None]
         if len(stated) == len(findings):
             return cls(labels, scores, np.stack(stated, axis=1), True)
-        return cls(labels, scores, to_logit(scores), False)
-
-
-def to_logit(probabilities: npt.ArrayLike) -> Floats:
-    """Logit of probabilities, which are kept `CLIP` away from 0 and 1."""
-    return np.asarray(logit(np.clip(np.asarray(probabilities, dtype=np.float64), CLIP, 1 - CLIP)), dtype=np.float64)
+        return cls(labels, scores, clipped_logit(scores), False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +96,7 @@ class Validation:
             scores[: ones + zeros, column] = [*found.positives, *found.negatives]
         slope = np.array([c.slope for c in calibrations])
         intercept = np.array([c.intercept for c in calibrations])
-        logits = (to_logit(scores) - intercept) / slope
+        logits = (clipped_logit(scores) - intercept) / slope
         return cls("card", kept[0].split, Scores(labels, scores, logits, True))
 
 

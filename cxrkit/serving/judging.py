@@ -45,6 +45,12 @@ class Options:
     fit_predictions: Path | None = None
     fit_split: str | None = None
 
+    def __post_init__(self) -> None:
+        if self.threshold is not None and not 0 <= self.threshold <= 1:
+            raise ManifestError(
+                f"The threshold {self.threshold:g} is not between 0 and 1.", "Name a probability such as 0.5."
+            )
+
 
 NOTHING_ELSE = Options()
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cxrkit.evaluation.decomposition import PARTS, Binned, bin_of, decompose, decompose_weighted, ece_weighted
-from cxrkit.evaluation.metrics import brier, expected_calibration_error, reliability
+from cxrkit.evaluation.metrics import brier
 
 
 def draw(seed, n=400, decimals=None):
@@ -56,16 +56,34 @@ def test_agrees_with_the_definitions(decimals):
     assert got.brier == pytest.approx(brier(y, p))
 
 
+def ece(y, p, bins):
+    """The ECE over given bins, of the rows as they are."""
+    return float(ece_weighted(y, p, bins, np.zeros(len(y)), [[1.0]])[0])
+
+
 @pytest.mark.parametrize("decimals", [None, 2, 1])
-def test_bins_are_those_of_the_reliability_diagram(decimals):
+def test_bins_hold_about_equally_many_and_equal_probabilities_share_one(decimals):
     y, p = draw(1, n=237, decimals=decimals)
     bins = bin_of(p)
-    table = reliability(y, p)
-    assert [int(c) for c in np.bincount(bins) if c] == [b.n for b in table]
     assert all(len(set(bins[p == value])) == 1 for value in np.unique(p))
     assert (np.diff(bins[np.argsort(p)]) >= 0).all()
-    everyone = np.zeros(237)
-    assert ece_weighted(y, p, bins, everyone, [[1.0]])[0] == pytest.approx(expected_calibration_error(y, p), abs=1e-14)
+    sizes = np.bincount(bins)
+    assert decimals is not None or set(sizes) == {23, 24}
+    by_hand = sum(n / 237 * abs(y[bins == b].mean() - p[bins == b].mean()) for b, n in enumerate(sizes) if n)
+    assert ece(y, p, bins) == pytest.approx(by_hand, abs=1e-14)
+
+
+def test_calibration_error_on_a_worked_example():
+    # Two bins: (.1 .2 .3 | 0 0 1) mean .2 observed 1/3; (.7 .8 .9 | 1 1 1) mean .8 observed 1. ECE (2/15 + 1/5) / 2.
+    y, p = np.array([0, 0, 1, 1, 1, 1]), np.array([0.1, 0.2, 0.3, 0.7, 0.8, 0.9])
+    assert bin_of(p, 2).tolist() == [0, 0, 0, 1, 1, 1]
+    assert ece(y, p, bin_of(p, 2)) == pytest.approx((2 / 15 + 1 / 5) / 2)
+
+
+def test_equal_probabilities_are_calibrated_whatever_their_order():
+    y, p = np.r_[np.ones(30), np.zeros(70)], np.full(100, 0.3)
+    assert set(bin_of(p)) == {bin_of(p)[0]}
+    assert ece(y, p, bin_of(p)) == pytest.approx(0.0, abs=1e-12)
 
 
 def test_bins_by_hand():

@@ -10,10 +10,8 @@ from cxrkit.evaluation.metrics import (
     auroc,
     average_precision,
     brier,
-    expected_calibration_error,
     known,
     proportion,
-    reliability,
 )
 
 
@@ -94,22 +92,6 @@ def test_rates_of_a_confusion_table():
     assert empty.sensitivity is None
     assert empty.ppv is None
     assert empty.specificity.value == 1.0
-
-
-def test_calibration_error_on_a_worked_example():
-    # Two bins: (.1 .2 .3 | 0 0 1) mean .2 observed 1/3; (.7 .8 .9 | 1 1 1) mean .8 observed 1. ECE (2/15 + 1/5) / 2.
-    y, p = [0, 0, 1, 1, 1, 1], [0.1, 0.2, 0.3, 0.7, 0.8, 0.9]
-    assert expected_calibration_error(y, p, bins=2) == pytest.approx((2 / 15 + 1 / 5) / 2)
-    assert [b.n for b in reliability(y, p, bins=2)] == [3, 3]
-
-
-def test_equal_probabilities_share_a_bin_whatever_their_order():
-    y = np.r_[np.ones(30), np.zeros(70)]
-    p = np.full(100, 0.3)
-    assert expected_calibration_error(y, p) == pytest.approx(0.0, abs=1e-12)
-    assert len(reliability(y, p)) == 1
-    assert sum(b.n for b in reliability(*draw(7, ties=True))) == 300
-    assert expected_calibration_error([np.nan], [0.2]) is None
 
 
 def test_bootstrap_replicates_equal_the_statistics_of_the_drawn_rows():

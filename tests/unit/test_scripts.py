@@ -16,7 +16,7 @@ import pytest
 from cxrkit.errors import ManifestError
 from cxrkit.model.manager import XRayModelManager
 from cxrkit.preset import Preset
-from cxrkit.serving.judging import ALL_ROWS, record_evaluation
+from cxrkit.serving.judging import ALL_ROWS, judge_predictions, record_evaluation
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 
@@ -46,6 +46,13 @@ def manifest(tmp_path):
         rows.append(f"{i}.png,{'train' if i < 2 else 'test'},{i // 2},{i % 2},{int(i % 3 == 0)},{i % 2}")
     path = folder / "t.csv"
     path.write_text("image,split,patient_id,Effusion,Mass,label\n" + "\n".join(rows) + "\n")
+    return path
+
+
+def table_of(folder):
+    """A small table of predictions."""
+    path = folder / "p.csv"
+    path.write_text("Mass,prob_Mass\n1,0.9\n0,0.2\n")
     return path
 
 
@@ -86,6 +93,19 @@ def test_without_record_the_card_stays(preset, manifest, tmp_path):
     evaluation = json.loads((tmp_path / "o" / "evaluation.json").read_text())
     assert evaluation["findings"]["Pneumonia"]["auroc"] is None
     assert evaluation["split"] == "all rows"
+    assert (tmp_path / "o" / "report.html").stat().st_size > 1e6  # with plots that need no network
+    run(
+        "evaluate",
+        "--preset",
+        preset,
+        "--manifest",
+        manifest,
+        "--allow-missing",
+        "--out",
+        tmp_path / "p",
+        "--no-report",
+    )
+    assert not (tmp_path / "p" / "report.html").exists()
 
 
 def test_evaluate_refuses_with_2(preset, manifest, tmp_path, capsys):
@@ -105,8 +125,7 @@ def test_evaluate_refuses_with_2(preset, manifest, tmp_path, capsys):
     ids=lambda option: option[0],
 )
 def test_evaluate_refuses_options_that_predictions_do_not_take(option, tmp_path, capsys):
-    table = tmp_path / "p.csv"
-    table.write_text("Mass,prob_Mass\n1,0.9\n0,0.2\n")
+    table = table_of(tmp_path)
     assert run("evaluate", "--predictions", table, "--out", tmp_path / "o") == 0
     with pytest.raises(SystemExit, match="2"):
         run("evaluate", "--predictions", table, *option, "--split", "test", "--out", tmp_path / "o2")
@@ -125,10 +144,12 @@ def test_a_card_records_whole_splits_alone(rows, preset, manifest, tmp_path, cap
     assert not (preset / "evaluation.json").exists()
 
 
-def test_a_card_takes_no_evaluation_of_all_rows(preset):
+def test_a_card_takes_no_evaluation_of_all_rows(preset, tmp_path):
     card = Preset.load(preset)
+    evaluation, _ = judge_predictions(table_of(tmp_path), split=None)
+    assert evaluation.split == ALL_ROWS
     with pytest.raises(ManifestError, match="all rows"):
-        record_evaluation(card, {"split": ALL_ROWS, "weights_sha256": card.weights_sha256, "findings": {}})
+        record_evaluation(card, evaluation)
     assert not (preset / "evaluation.json").exists()
 
 
@@ -148,8 +169,7 @@ def test_evaluate_into_a_file_is_refused_before_anything_is_scored(preset, manif
     out = tmp_path / "secret_name"
     out.write_text("x")
     monkeypatch.setattr(XRayModelManager, "predict_many", lambda *a: pytest.fail("scored in vain"))
-    table = tmp_path / "p.csv"
-    table.write_text("Mass,prob_Mass\n1,0.9\n0,0.2\n")
+    table = table_of(tmp_path)
     of_preset = ["--preset", preset, "--manifest", manifest, "--label-map", "label=Pneumonia"]
     for what in (of_preset, ["--predictions", table]):
         assert run("evaluate", *what, "--out", out) == 2

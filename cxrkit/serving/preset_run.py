@@ -1,0 +1,182 @@
+"""The whole evaluation of a preset: score, judge, locate, examine the attention, report."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from cxrkit.data.boxes import Boxes
+from cxrkit.data.manifest import Manifest, read_manifest
+from cxrkit.errors import ManifestError
+from cxrkit.evaluation.schema import Evaluation, Source
+from cxrkit.imaging.survey import readable
+from cxrkit.preset import Preset
+from cxrkit.serving.attention import examine_attention
+from cxrkit.serving.bulk import score_manifest
+from cxrkit.serving.gallery import choose, render
+from cxrkit.serving.html_report import write_report
+from cxrkit.serving.judging import (
+    ALL_ROWS,
+    NOTHING_ELSE,
+    PREDICTIONS,
+    Options,
+    evaluate_table,
+    make_folder,
+    write_evaluation,
+    write_predictions,
+)
+from cxrkit.serving.localising import localise_preset
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Which rows of which table to judge; see `cxrkit.data.manifest.read_manifest` for what each means.
+
+    `skip_unreadable` leaves out images that cannot be read instead of refusing the table.
+    """
+
+    path: Path
+    images: Path | None = None
+    split: str | None = None
+    only: Mapping[str, str] = field(default_factory=dict)
+    label_map: Mapping[str, str] = field(default_factory=dict)
+    allow_missing: bool = False
+    skip_unreadable: bool = False
+
+    def rows(self, findings: Sequence[str]) -> Manifest:
+        """The rows to judge."""
+        return self._read(findings, self.split, self.only)
+
+    def every_row(self, findings: Sequence[str]) -> Manifest:
+        """The rows of all splits."""
+        return self._read(findings, None, {})
+
+    def _read(self, findings: Sequence[str], split: str | None, only: Mapping[str, str]) -> Manifest:
+        return read_manifest(
+            self.path,
+            findings,
+            images=self.images,
+            split=split,
+            only=only,
+            label_map=self.label_map,
+            allow_missing=self.allow_missing,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Maps:
+    """What to do with the Grad-CAM maps.
+
+    Attributes
+    ----------
+    boxes
+        Tables of boxes to hold the maps against, for radiographs of all splits: they are reported by
+        split, those trained on apart.
+    attention
+        Radiographs to examine the attention on; 0 for none.
+    """
+
+    boxes: Sequence[Boxes] = ()
+    attention: int = 0
+
+    def __post_init__(self) -> None:
+        if len({boxes.source for boxes in self.boxes}) < len(self.boxes):
+            raise ManifestError("Two tables of boxes have one name.", "Give each file a name of its own.")
+
+
+NO_MAPS = Maps()
+
+
+def judge_preset(
+    preset: Preset,
+    table: Table,
+    out: str | os.PathLike[str],
+    *,
+    options: Options = NOTHING_ELSE,
+    maps: Maps = NO_MAPS,
+    report: bool = True,
+    progress: Progress | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> Evaluation:
+    """Score a table with a preset and judge the scores at the preset's operating points.
+
+    Writes ``predictions.csv``, ``evaluation.json`` and ``report.html`` into the folder `out`, which is
+    made first, so that an hour of scoring is not lost to a name that cannot be written.
+
+    Parameters
+    ----------
+    preset, table
+        The model, and the labelled radiographs.
+    out
+        Folder, made if need be.
+    options, maps
+        What else to judge.
+    report
+        Whether to write the report and its galleries.
+    progress
+        Called with (what is being done, images done, n).
+    tell
+        Called with a line per image that was left out.
+
+    Raises
+    ------
+    CxrError
+        Of the table, the weights or an image, or `ManifestError` where `out` cannot be written.
+    """
+
+    def step(what: str) -> Callable[[int, int], None] | None:
+        return None if progress is None else lambda done, total: progress(what, done, total)
+
+    manifest = table.rows(preset.findings)
+    manifest, unreadable = readable(manifest, skip=table.skip_unreadable, progress=step("checking"))
+    for one in unreadable:
+        if tell is not None:
+            tell(f"left out, {one}")
+    every_row = table.every_row(preset.findings) if maps.boxes else manifest
+    for boxes in maps.boxes:
+        if not any(boxes.join(every_row)):
+            raise ManifestError(
+                f"None of the boxes of {boxes.source} belongs to an image of the table.",
+                "Name images in both tables alike, or give the column nih_name.",
+            )
+    make_folder(out)
+    from cxrkit.model.manager import XRayModelManager  # loads keras: only once the table is known to be good
+
+    manager = XRayModelManager(preset)
+    scores = score_manifest(manager, manifest, progress=step("scoring"))
+    write_predictions(scores, out)
+    source = Source(name=manifest.source, sha256=manifest.sha256)
+    evaluation = evaluate_table(preset, scores, source, split=table.split or ALL_ROWS, options=options)
+    if maps.boxes:
+        named = {boxes.source: boxes for boxes in maps.boxes}
+        located = localise_preset(manager, every_row, named, progress=step("locating"))
+        evaluation = evaluation.model_copy(update={"localisation": located})
+    if maps.attention:
+        seen = examine_attention(manager, manifest, sample=maps.attention, progress=step("examining the attention"))
+        evaluation = evaluation.model_copy(update={"attention": seen})
+    write_evaluation(evaluation, out)
+    if report:
+        galleries = render(manager, manifest, choose(scores, evaluation), progress=step("drawing"))
+        write_report(evaluation, out, gallery=galleries, preset=preset)
+    return evaluation
+
+
+def write_judged(
+    evaluation: Evaluation, table: pd.DataFrame, out: str | os.PathLike[str], *, source: Path, report: bool
+) -> None:
+    """Write what `cxrkit.serving.judging.judge_predictions` found into `out`.
+
+    The rows go into ``predictions.csv`` as they were judged, unless `source`, the table that they come
+    from, would be written over.
+    """
+    write_evaluation(evaluation, out)
+    if source.resolve() != (Path(out) / PREDICTIONS).resolve():
+        write_predictions(table, out)
+    if report:
+        write_report(evaluation, out)
