@@ -24,11 +24,11 @@ from cxrkit.charts.style import (
     rule_name,
     scatter,
     spread,
+    tick_step,
 )
 from cxrkit.evaluation.schema import (
     Area,
     AtPoint,
-    CalibrationState,
     Curve,
     DecisionCurve,
     Precision,
@@ -37,13 +37,6 @@ from cxrkit.evaluation.schema import (
 
 MARKS = ("diamond", "square", "triangle-up", "star", "pentagon")
 DASHES = ("dash", "dot", "dashdot", "longdash", "longdashdot")
-STATES = {
-    "raw": "Raw network output",
-    "delivered": "As delivered",
-    "platt": "Platt scaling",
-    "temperature": "Temperature scaling",
-    "isotonic": "Isotonic regression",
-}
 SHARE = {"range": [-0.01, 1.01], "tickformat": ".0%", "dtick": 0.25}
 
 
@@ -149,72 +142,6 @@ def precision_recall(curve: Curve, precision: Precision | None, ink: Ink = ON_LI
     )
 
 
-def reliability(name: str, state: CalibrationState, ink: Ink = ON_LIGHT) -> Chart | None:
-    """Observed share against stated probability, bin by bin; None where there are no bins."""
-    bins = state.reliability
-    if not bins:
-        return None
-    top = min(1.0, 1.08 * max(max(b.mean_probability, b.high) for b in bins))
-    share = {"range": [0, top], "tickformat": ".0%" if top > 0.06 else ".1%", "dtick": _step(top)}
-    traces = [
-        scatter(
-            x=[0, top],
-            y=[0, top],
-            mode="lines",
-            line={"color": ink.muted, "width": 1, "dash": "dot"},
-            hoverinfo="skip",
-        ),
-        scatter(
-            x=rounded(b.mean_probability for b in bins),
-            y=rounded(b.observed for b in bins),
-            customdata=[[b.n, b.positives] for b in bins],
-            error_y={
-                "type": "data",
-                "symmetric": False,
-                "array": rounded(b.high - b.observed for b in bins),
-                "arrayminus": rounded(b.observed - b.low for b in bins),
-                "thickness": 1.2,
-                "width": 3,
-                "color": ink.model,
-            },
-            mode="lines+markers",
-            line={"color": ink.model, "width": 1.2},
-            marker={"size": 7, "color": ink.model},
-            hovertemplate="stated %{x:.1%}, observed %{y:.1%}<br>"
-            "%{customdata[1]} of %{customdata[0]} positive<extra></extra>",
-        ),
-        bar(
-            x=rounded(b.mean_probability for b in bins),
-            y=[b.n for b in bins],
-            yaxis="y2",
-            width=top / 50,
-            marker={"color": ink.muted},
-            hovertemplate="%{y} rows<extra></extra>",
-        ),
-    ]
-    figure = figure_of(
-        ink,
-        traces,
-        xaxis=axis_of(ink, "Stated probability", anchor="y2", **share),
-        yaxis=axis_of(ink, "Observed share", domain=[0.24, 1], **share),
-        yaxis2=axis_of(ink, "n", domain=[0, 0.17], nticks=3, rangemode="tozero"),
-        showlegend=False,
-    )
-    return Chart(figure, STATES.get(name, name), _calibration_words(state), height=330)
-
-
-def _calibration_words(state: CalibrationState) -> str:
-    n, positives = sum(b.n for b in state.reliability), sum(b.positives for b in state.reliability)
-    parts = [
-        "" if state.brier is None else f"Brier {number(state.brier.value, 4)}",
-        "" if state.ece is None else f"ECE {number(state.ece.value, 4)}",
-        "" if state.slope is None else f"slope {number(state.slope.value, 2)}",
-    ]
-    said = ", ".join(part for part in parts if part)
-    unsupported = "" if state.supported else " Unsupported: fitted on too few cases."
-    return f"{said + '; ' if said else ''}{counts(n, positives)}.{unsupported}"
-
-
 def decision_curve(curve: DecisionCurve, ink: Ink = ON_LIGHT) -> Chart:
     """Net benefit of acting on the model against acting on everyone and on no one."""
     known = [value for value in (*curve.net_benefit, *curve.high) if value is not None]
@@ -273,7 +200,7 @@ def histogram(scores: ScoreHistogram, points: Mapping[str, AtPoint], ink: Ink = 
     up = [count / positives if positives else 0.0 for count in scores.positives]
     down = [count / negatives if negatives else 0.0 for count in scores.negatives]
     top = 1.12 * max([0.01, *up, *down])
-    step = _step(2 * top)
+    step = tick_step(2 * top)
     ticks = [step * k for k in range(-int(top / step), int(top / step) + 1)]
     halves = (("With the finding", up, scores.positives, ink.second), ("Without it", down, scores.negatives, ink.model))
     traces = [
@@ -325,8 +252,3 @@ def _last_used(scores: ScoreHistogram, points: Mapping[str, AtPoint]) -> float:
     """Where the axis may end: past the last bin that holds a score, and past every threshold."""
     used = [edge for edge, *held in zip(scores.edges[1:], scores.positives, scores.negatives, strict=True) if any(held)]
     return max([*used, *(1.05 * point.threshold for point in points.values()), 0.01])
-
-
-def _step(length: float) -> float:
-    """A round distance between ticks, so that about four fit into `length`."""
-    return next((step for step in (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2) if length / step <= 5.5), 0.25)

@@ -20,6 +20,10 @@ Figure: TypeAlias = go.Figure
 Trace: TypeAlias = dict[str, Any]
 
 
+PERCENT = "\u00a0%"
+LONGEST_NAME = 30
+
+
 @dataclass(frozen=True)
 class Ink:
     """Colours of a figure on one kind of page; the page's own background shows through.
@@ -118,8 +122,9 @@ def label(text: str) -> str:
 
 
 def name_of(finding: str) -> str:
-    """A finding's name for the inside of a figure."""
-    return label(finding_text(finding).label)
+    """A finding's name for the inside of a figure, cut where it would leave no room for the figure."""
+    name = finding_text(finding).label
+    return label(name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…")
 
 
 def rule_name(rule: str) -> str:
@@ -134,12 +139,12 @@ def number(value: float, digits: int = 3) -> str:
 
 
 def percent(share: float) -> str:
-    """A share as a percentage; two significant digits where it is small."""
+    """A share as a percentage that does not break at a line's end; two significant digits where it is small."""
     value = 100 * share
     if value == 0 or value >= 99.95:
-        return f"{value:.0f} %"
+        return f"{value:.0f}{PERCENT}"
     digits = 1 if abs(value) >= 1 else min(4, 1 - math.floor(math.log10(abs(value))))
-    return f"{value:.{digits}f} %".replace("-", "−")
+    return f"{value:.{digits}f}{PERCENT}".replace("-", "−")
 
 
 def spread(measure: Measure, digits: int = 3) -> str:
@@ -154,6 +159,11 @@ def counts(n: int, positives: int) -> str:
     """How many rows something rests on."""
     few = f" (fewer than {MINIMUM_POSITIVES}: weak evidence)" if positives < MINIMUM_POSITIVES else ""
     return f"n = {n:,}, {positives:,} positive{few}"
+
+
+def tick_step(length: float) -> float:
+    """A round distance between ticks, so that about four fit into `length`."""
+    return next((step for step in (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2) if length / step <= 5.5), 0.25)
 
 
 def to_script(figure: Figure) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from cxrkit.card import MINIMUM_POSITIVES
-from cxrkit.charts.style import number, percent
+from cxrkit.charts.style import PERCENT, number, percent
 from cxrkit.evaluation.schema import AtPoint, FittedOn, Interval, Measure
 
 RATES = {
@@ -19,6 +19,7 @@ RATES = {
     "likelihood_ratio_positive": "LR+",
     "likelihood_ratio_negative": "LR−",
 }
+POINTS = " points"
 SHARES = ("sensitivity", "specificity", "ppv", "npv", "balanced_accuracy")
 
 
@@ -44,7 +45,7 @@ def share(measure: Measure | None, reason: str, *, counted: bool = False) -> Cel
 
 def points(measure: Measure) -> Cell:
     """A difference of two shares, in percentage points."""
-    return _cell(measure, "", lambda value: f"{number(100 * value, 1)} points")
+    return _cell(measure, "", lambda value: f"{number(100 * value, 1)}{POINTS}")
 
 
 def dash(reason: str) -> Cell:
@@ -66,7 +67,7 @@ def _ends(low: float | None, high: float | None, show: Callable[[float], str]) -
     if low is None or high is None:
         return ""
     upper = show(high)
-    unit = f" {upper.partition(' ')[2]}" if " " in upper else ""
+    unit = next((unit for unit in (PERCENT, POINTS) if upper.endswith(unit)), "")
     return f"{show(low).removesuffix(unit)} to {upper}"
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cxrkit.card import MINIMUM_POSITIVES
+from cxrkit.charts import calibration, forest
 from cxrkit.charts import evaluation as figures
-from cxrkit.charts import forest
 from cxrkit.charts.style import Chart, number, percent, rule_name
 from cxrkit.evaluation.schema import CalibrationState, FindingEvaluation, Group, Measure
 from cxrkit.findings import finding_text
@@ -72,7 +72,7 @@ def section_of(anchor: str, finding: str, entry: FindingEvaluation, gallery: Gal
         figures.histogram(entry.score_histogram, at) if entry.n else None,
         None if entry.decision_curve is None else figures.decision_curve(entry.decision_curve),
     )
-    diagrams = (figures.reliability(name, state) for name, state in entry.calibration.items())
+    diagrams = (calibration.reliability(name, state) for name, state in entry.calibration.items())
     measures = ["auroc", *_rates_at_main_point(entry)]
     forests = (forest.by_subgroup(entry, measure) for measure in measures)
     undefined = entry.roc is None or entry.precision_recall is None or entry.decision_curve is None
@@ -101,7 +101,7 @@ def marks_of(entry: FindingEvaluation) -> tuple[str, ...]:
     """Short warnings that stand beside a finding's name wherever it is named."""
     marks = []
     if entry.positives < MINIMUM_POSITIVES:
-        marks.append(f"only {entry.positives} positive")
+        marks.append(f"only {entry.positives} positive" if entry.positives else "no positive")
     weak = [rule_name(rule) for rule, point in entry.operating_points.items() if not point.supported]
     if weak:
         marks.append(f"unsupported: {', '.join(weak)}")
@@ -192,7 +192,7 @@ def _calibration(entry: FindingEvaluation) -> Table:
         (Cell("In the large (0 is perfect)"), *(decimal(s.in_the_large, why, 2) for s in states.values())),
     ]
     measures = [m for s in states.values() for m in (s.brier, s.ece, s.slope, s.intercept, s.in_the_large)]
-    return Table(("", *(figures.STATES.get(name, name) for name in states)), tuple(rows), methods_of(measures))
+    return Table(("", *(calibration.STATES.get(name, name) for name in states)), tuple(rows), methods_of(measures))
 
 
 def _parameters(state: CalibrationState) -> str:

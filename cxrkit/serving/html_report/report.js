@@ -23,13 +23,13 @@
   addEventListener("beforeprint", () => {
     folded = Array.from(document.querySelectorAll("main details:not([open])"));
     folded.forEach((part) => { part.open = true; });
-    document.body.classList.add("printing");
+    document.documentElement.classList.add("printing");
     plots.forEach(draw);
     plots.forEach((plot) => Plotly.Plots.resize(plot));
   });
   addEventListener("afterprint", () => {
     folded.forEach((part) => { part.open = false; });
-    document.body.classList.remove("printing");
+    document.documentElement.classList.remove("printing");
     plots.forEach((plot) => Plotly.Plots.resize(plot));
   });
 
