@@ -64,8 +64,8 @@ class Stamp:
             return None
         measure = self.measure(estimate.value, _ends(estimate), n, positives, estimate.method)
         clustered = percentile_interval(samples) if self.unit == "patient" else None
-        if clustered is None:
-            return measure
+        if clustered is None or clustered[0] == clustered[1]:
+            return measure  # an error that no row made is in no replicate: a width of 0 would claim too much
         low, high = clustered
         return measure.model_copy(update={"clustered": Interval(low=low, high=high, method=self.method)})
 

@@ -8,6 +8,7 @@ from cxrkit.evaluation.schema import Evaluation, LocalisationEntry, Measure
 
 _FINDINGS = ("finding", "n", "positive", "AUROC (95 % interval)", "AUPRC (prevalence)", "Brier", "ECE", "slope")
 _POINTS = ("operating point", "threshold", "sensitivity", "specificity", "PPV", "NPV", "")
+_GROUPS = ("group", "", "n", "positive", "AUROC (95 % interval)", "")
 _GAPS = ("subgroups", "finding", "measure", "lowest", "highest", "gap (95 % interval)")
 _PAIRS = ("compared", "this", "other", "difference (95 % interval)", "p", "p (Holm)")
 _BOXES = ("boxes", "finding", "split", "pairs", "pointing game", "random", "centre", "IoU > .1", "mean IoU")
@@ -25,7 +26,7 @@ def format_evaluation(evaluation: Evaluation) -> str:
         parts.append(_columns(points))
         ways = {p.interval for entry in evaluation.findings.values() for p in entry.operating_points.values()}
         parts.append([f"Intervals of sensitivity, specificity, PPV and NPV: {way}." for way in sorted(ways)])
-    for rows in (_gap_rows(evaluation), _pair_rows(evaluation), _box_rows(evaluation)):
+    for rows in (_group_rows(evaluation), _gap_rows(evaluation), _pair_rows(evaluation), _box_rows(evaluation)):
         if len(rows) > 1:
             parts.append(_columns(rows))
     if evaluation.attention is not None:
@@ -71,6 +72,20 @@ def _point_rows(evaluation: Evaluation) -> list[tuple[str, ...]]:
         for finding, entry in evaluation.findings.items()
         for rule, point in entry.operating_points.items()
     ]
+
+
+def _group_rows(evaluation: Evaluation) -> list[tuple[str, ...]]:
+    """The groups of a single finding; for several they would fill the screen."""
+    rows: list[tuple[str, ...]] = [_GROUPS]
+    entries = list(evaluation.findings.values())
+    for variable, grouping in entries[0].subgroups.items() if len(entries) == 1 else ():
+        for group in grouping.groups:
+            counts = str(group.n), str(group.positives)
+            rows.append((variable, group.name, *counts, _interval(group.auroc), group.reason or ""))
+        if grouping.auroc_of_variable is not None:
+            alone = grouping.auroc_of_variable
+            rows.append((variable, "by itself", str(alone.n), str(alone.positives), _interval(alone), ""))
+    return rows
 
 
 def _gap_rows(evaluation: Evaluation) -> list[tuple[str, ...]]:

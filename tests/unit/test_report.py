@@ -92,6 +92,7 @@ def test_the_file_is_checked_by_its_schema_and_every_number_says_what_it_rests_o
     got = judge(table, points=[point()], weights_sha256=SHA, against=(predictions(), Source(name="o", sha256=SHA)))
     (tmp_path / "evaluation.json").write_text(got.to_json())
     assert Evaluation.load(tmp_path) == got
+    assert json.loads(got.to_json()) == json.loads(got.model_dump_json())
     plain = json.loads(got.to_json())
     found = list(numbers(plain))
     assert len(found) > 100
@@ -132,6 +133,13 @@ def test_rates_at_the_operating_point_as_it_was_fixed():
     assert at.supported is True
     assert got.findings["Nodule"].operating_points["youden"].supported is False
     assert any("unsupported: Nodule (youden)" in note for note in got.notes)
+
+
+def test_a_rate_without_an_error_claims_no_certainty_from_resampling():
+    at = judge(predictions(), points=[point(threshold=0.0)]).findings["Mass"].operating_points["youden"]
+    assert at.sensitivity.value == 1
+    assert 0.9 < at.sensitivity.low < 1
+    assert at.sensitivity.clustered is None
 
 
 def test_undefined_is_none_and_left_out_of_the_mean():

@@ -1,0 +1,75 @@
+"""What ``evaluation.json`` holds, checked when it is written and when it is read.
+
+Every estimate is a `Measure`: value, interval, how the interval came about, the rows that it rests on,
+split and weights. What is undefined (a class is absent, a group is too small) is null, never a guess.
+"""
+
+from cxrkit.evaluation.schema.estimates import (
+    Area,
+    AtPoint,
+    Brier,
+    CalibrationState,
+    Curve,
+    DecisionCurve,
+    FitKind,
+    FittedOn,
+    Interval,
+    Measure,
+    Precision,
+    ReliabilityBin,
+    ScoreHistogram,
+)
+from cxrkit.evaluation.schema.evaluation import (
+    EVALUATION,
+    Bootstrap,
+    Comparison,
+    Evaluation,
+    FindingEvaluation,
+    Gap,
+    Group,
+    Grouping,
+    Macro,
+    MacroArea,
+    PairedDifference,
+    Source,
+)
+from cxrkit.evaluation.schema.maps import (
+    Attention,
+    EvidenceShare,
+    LocalisationEntry,
+    LocalisationScores,
+    RandomisedStage,
+)
+
+__all__ = [
+    "EVALUATION",
+    "Area",
+    "AtPoint",
+    "Attention",
+    "Bootstrap",
+    "Brier",
+    "CalibrationState",
+    "Comparison",
+    "Curve",
+    "DecisionCurve",
+    "Evaluation",
+    "EvidenceShare",
+    "FindingEvaluation",
+    "FitKind",
+    "FittedOn",
+    "Gap",
+    "Group",
+    "Grouping",
+    "Interval",
+    "LocalisationEntry",
+    "LocalisationScores",
+    "Macro",
+    "MacroArea",
+    "Measure",
+    "PairedDifference",
+    "Precision",
+    "RandomisedStage",
+    "ReliabilityBin",
+    "ScoreHistogram",
+    "Source",
+]
