@@ -41,14 +41,10 @@ def notes_of(findings: Mapping[str, FindingEvaluation], comparison: Comparison |
             f"The probabilities of {', '.join(far)} are stated at another prevalence than that of these rows: Brier "
             "score, calibration and net benefit as delivered measure that distance too."
         )
-    weak = [
-        f"{name} ({rule})"
-        for name, entry in findings.items()
-        for rule, point in entry.operating_points.items()
-        if not point.supported
-    ]
+    weak = [found for name, entry in findings.items() for found in _unsupported(name, entry)]
     if weak:
-        notes.append(f"Fitted on fewer than 30 positives or negatives, hence unsupported: {', '.join(weak)}.")
+        named = ", ".join(weak)
+        notes.append(f"Operating points fitted on fewer than 30 positives or negatives, hence unsupported: {named}.")
     gaps = sum(len(grouping.gaps) for entry in findings.values() for grouping in entry.subgroups.values())
     if gaps:
         notes.append(
@@ -65,3 +61,9 @@ def _far(entry: FindingEvaluation) -> bool:
     if stated is None or here is None or not stated or not here.value:
         return False
     return max(stated / here.value, here.value / stated) >= FAR
+
+
+def _unsupported(name: str, entry: FindingEvaluation) -> list[str]:
+    """A finding without any supported point by its name, else its unsupported points."""
+    rules = [rule for rule, point in entry.operating_points.items() if not point.supported]
+    return [name] if rules and len(rules) == len(entry.operating_points) else [f"{name} ({rule})" for rule in rules]

@@ -112,14 +112,15 @@ def _pair_rows(evaluation: Evaluation) -> list[tuple[str, ...]]:
 
 
 def _box_rows(evaluation: Evaluation) -> list[tuple[str, ...]]:
-    return [_BOXES] + [_box_row(entry) for entry in evaluation.localisation]
+    """Images that the model was trained on are left to the file: they are no evidence."""
+    return [_BOXES] + [_box_row(entry) for entry in evaluation.localisation if entry.headline]
 
 
 def _box_row(entry: LocalisationEntry) -> tuple[str, ...]:
     return (
         entry.boxes,
         entry.finding,
-        entry.split if entry.headline else f"{entry.split} (trained on)",
+        entry.split,
         str(entry.pairs),
         _interval(entry.model.pointing),
         f"{entry.random.pointing.value:.3f}",

@@ -10,6 +10,7 @@ from cxrkit.data.table import read_table
 from cxrkit.evaluation.metrics import auroc
 from cxrkit.evaluation.predictions import findings_of
 from cxrkit.evaluation.report import evaluate_predictions
+from cxrkit.evaluation.schema import Source
 
 LABELS = (
     "Cardiomegaly", "Emphysema", "Effusion", "Hernia", "Infiltration", "Mass", "Nodule", "Atelectasis",
@@ -24,16 +25,24 @@ def chexnet(data_dir):
 
 def test_the_published_aurocs_come_back(chexnet, data_dir):
     table, sha256 = chexnet
+    source = Source(name="preds", sha256=sha256)
     published = pd.read_csv(data_dir / "chexnet_preds" / "auc_check.csv").set_index("label")["published"]
-    got = evaluate_predictions(
-        table, findings_of(table), split="test", source="preds", source_sha256=sha256, replicates=20
-    )
-    assert len(published) == len(got["findings"]) == 14
+    got = evaluate_predictions(table, findings_of(table), split="test", source=source, replicates=20)
+    assert len(published) == len(got.findings) == 14
     for finding, value in published.items():
-        assert got["findings"][finding]["auroc"]["value"] == pytest.approx(value, abs=1e-9), finding
-    assert got["macro"]["auroc"]["value"] == pytest.approx(published.mean(), abs=1e-9)
-    assert got["images"] == 22433
-    assert got["patients"] < 22433
+        assert got.findings[finding].auroc.value == pytest.approx(value, abs=1e-9), finding
+    assert got.macro.auroc.value == pytest.approx(published.mean(), abs=1e-9)
+    assert round(got.macro.auroc.value, 4) == 0.8383
+    assert got.images == 22433
+    assert got.patients < 22433
+    # what weighted training does to the raw scores, a fold of other patients mends
+    effusion = got.findings["Effusion"].calibration
+    assert effusion["platt"].ece.value < effusion["delivered"].ece.value / 2
+    assert effusion["platt"].slope.value == pytest.approx(1, abs=0.02)
+    assert {kind.fitted_on.kind for name, kind in effusion.items() if name != "delivered"} == {"cross-fit"}
+    assert set(effusion) == {"delivered", "platt", "temperature", "isotonic"}
+    assert "isotonic" not in got.findings["Hernia"].calibration, "42 positives cannot carry a step function"
+    assert {"sex", "age", "view"} == set(got.findings["Effusion"].subgroups)
 
 
 def test_the_replication_reaches_779_on_the_200_test_images(chexnet, data_dir):
@@ -45,11 +54,11 @@ def test_the_replication_reaches_779_on_the_200_test_images(chexnet, data_dir):
     for k, finding in enumerate(LABELS):
         joined[finding] = ours.labels[:, k]
         joined[f"prob_{finding}"] = table.loc[names, f"prob_{finding}"].to_numpy()
-    got = evaluate_predictions(joined, LABELS, split="test", source="index.csv", source_sha256=ours.sha256)
-    macro = got["macro"]["auroc"]
-    assert macro["value"] == pytest.approx(0.779, abs=0.0006)
-    assert macro["low"] < 0.76
-    assert macro["high"] > 0.79
+    source = Source(name="index.csv", sha256=ours.sha256)
+    macro = evaluate_predictions(joined, LABELS, split="test", source=source).macro.auroc
+    assert macro.value == pytest.approx(0.779, abs=0.0006)
+    assert macro.low < 0.76
+    assert macro.high > 0.79
 
 
 def test_kermany(data_dir):

@@ -132,7 +132,7 @@ def test_rates_at_the_operating_point_as_it_was_fixed():
     assert (at.fitted_on.kind, at.fitted_on.split, at.fitted_on.n, at.fitted_on.positives) == ("card", "val", 300, 90)
     assert at.supported is True
     assert got.findings["Nodule"].operating_points["youden"].supported is False
-    assert any("unsupported: Nodule (youden)" in note for note in got.notes)
+    assert any("unsupported: Nodule" in note for note in got.notes)
 
 
 def test_a_rate_without_an_error_claims_no_certainty_from_resampling():
