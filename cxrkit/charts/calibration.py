@@ -32,7 +32,10 @@ def reliability(name: str, state: CalibrationState, ink: Ink = ON_LIGHT) -> Char
     if not bins:
         return None
     top = min(1.0, 1.08 * max(max(b.mean_probability, b.high) for b in bins))
-    share = {"range": [0, top], "tickformat": ".0%" if top > 0.06 else ".1%", "dtick": tick_step(top)}
+    share = {
+        "range": [-0.02 * top, 1.03 * top],
+        "tickformat": ".0%" if top > 0.06 else ".1%",
+    }
     traces = [
         scatter(
             x=[0, top],
@@ -72,8 +75,8 @@ def reliability(name: str, state: CalibrationState, ink: Ink = ON_LIGHT) -> Char
     figure = figure_of(
         ink,
         traces,
-        xaxis=axis_of(ink, "Stated probability", anchor="y2", **share),
-        yaxis=axis_of(ink, "Observed share", domain=[0.24, 1], **share),
+        xaxis=axis_of(ink, "Stated probability", anchor="y2", dtick=tick_step(top, 2.5), **share),
+        yaxis=axis_of(ink, "Observed share", domain=[0.24, 1], dtick=tick_step(top, 4), **share),
         yaxis2=axis_of(ink, "n", domain=[0, 0.17], nticks=3, rangemode="tozero"),
         showlegend=False,
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
+from math import sqrt
 
 from cxrkit.charts.style import (
     ON_LIGHT,
@@ -37,6 +38,7 @@ from cxrkit.evaluation.schema import (
 
 MARKS = ("diamond", "square", "triangle-up", "star", "pentagon")
 DASHES = ("dash", "dot", "dashdot", "longdash", "longdashdot")
+PROBABILITIES = (0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0)
 SHARE = {"range": [-0.01, 1.01], "tickformat": ".0%", "dtick": 0.25}
 
 
@@ -183,7 +185,7 @@ def decision_curve(curve: DecisionCurve, ink: Ink = ON_LIGHT) -> Chart:
         [band, *traces] if ends else traces,
         xaxis=axis_of(ink, "Probability at which one would act", tickformat=".0%"),
         # Acting on all falls without bound: what lies far below zero is of no interest.
-        yaxis=axis_of(ink, "Net benefit per radiograph", range=[-0.3 * top, top], tickformat=".3~f"),
+        yaxis=axis_of(ink, "Net benefit per radiograph", range=[-0.3 * top, top], exponentformat="none"),
     )
     return Chart(
         figure,
@@ -194,7 +196,10 @@ def decision_curve(curve: DecisionCurve, ink: Ink = ON_LIGHT) -> Chart:
 
 
 def histogram(scores: ScoreHistogram, points: Mapping[str, AtPoint], ink: Ink = ON_LIGHT) -> Chart:
-    """Probabilities of positives (upward) and negatives (downward), each as a share of its class."""
+    """Probabilities of positives (upward) and negatives (downward), each as a share of its class.
+
+    On a square-root scale, as on the page of findings: most probabilities of a rare finding are small.
+    """
     positives, negatives = sum(scores.positives), sum(scores.negatives)
     bins = list(pairwise(scores.edges))
     up = [count / positives if positives else 0.0 for count in scores.positives]
@@ -205,19 +210,19 @@ def histogram(scores: ScoreHistogram, points: Mapping[str, AtPoint], ink: Ink = 
     halves = (("With the finding", up, scores.positives, ink.second), ("Without it", down, scores.negatives, ink.model))
     traces = [
         bar(
-            x=rounded((low + high) / 2 for low, high in bins),
+            x=rounded((sqrt(low) + sqrt(high)) / 2 for low, high in bins),
             y=rounded(share if name == "With the finding" else -share for share in shares),
-            width=rounded(high - low for low, high in bins),
-            customdata=list(numbers),
+            width=rounded(sqrt(high) - sqrt(low) for low, high in bins),
+            customdata=[[count, percent(low), percent(high)] for count, (low, high) in zip(numbers, bins, strict=True)],
             marker={"color": colour, "line": {"width": 0.5, "color": ink.grid}},
             name=name,
-            hovertemplate=f"{name}: %{{customdata}} around %{{x:.1%}}<extra></extra>",
+            hovertemplate=f"{name}: %{{customdata[0]}} from %{{customdata[1]}} to %{{customdata[2]}}<extra></extra>",
         )
         for name, shares, numbers, colour in halves
     ]
     traces += [
         scatter(
-            x=[point.threshold] * 2,
+            x=[sqrt(point.threshold)] * 2,
             y=[-top, top],
             mode="lines",
             line={"color": ink.text, "width": 1.2, "dash": DASHES[place % len(DASHES)]},
@@ -227,10 +232,17 @@ def histogram(scores: ScoreHistogram, points: Mapping[str, AtPoint], ink: Ink = 
         for place, (rule, point) in enumerate(points.items())
     ]
     last = _last_used(scores, points)
+    shown = [tick for tick in PROBABILITIES if tick <= 1.001 * last]
     figure = figure_of(
         ink,
         traces,
-        xaxis=axis_of(ink, "Probability", range=[0, last], tickformat=".0%" if last > 0.06 else ".1%"),
+        xaxis=axis_of(
+            ink,
+            "Probability (square-root scale)",
+            range=[0, sqrt(last)],
+            tickvals=[round(sqrt(tick), 5) for tick in shown],
+            ticktext=[f"{100 * tick:g}%" for tick in shown],
+        ),
         yaxis=axis_of(
             ink,
             "Share of the class",

@@ -70,11 +70,11 @@ def by_subgroup(entry: FindingEvaluation, measure: str, ink: Ink = ON_LIGHT) -> 
     has it.
     """
     overall = overall_of(entry, measure)
-    rows = [] if overall is None else [_Row("<b>All rows</b>", _of(overall, measure), overall, None, "diamond")]
+    rows = [] if overall is None else [_Row("<b>All rows</b>", rests_on(overall, measure), overall, None, "diamond")]
     judged = 0
     for grouping in entry.subgroups.values():
         found = [
-            _Row(label(g.name), _of(m, measure), m, None, _mark(g.positives))
+            _Row(label(g.name), rests_on(m, measure), m, None, _mark(g.positives))
             for g in grouping.groups
             if (m := _in(g, measure))
         ]
@@ -154,7 +154,8 @@ def _gap_words(gap: Gap | None) -> str:
     return "" if gap is None else f"gap {spread(gap.difference, 2)}"
 
 
-def _of(found: Measure, measure: str) -> str:
+def rests_on(found: Measure, measure: str) -> str:
+    """Positives and rows of an AUROC; how many positives or negatives a rate is a share of."""
     if measure == "auroc":
         return f"{found.positives:,} of {found.n:,}"
     return f"{found.n:,} {'positives' if measure.startswith('sensitivity') else 'negatives'}"

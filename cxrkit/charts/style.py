@@ -92,6 +92,7 @@ def axis_of(ink: Ink, title: str = "", **settings: Any) -> dict[str, Any]:
         "tickcolor": ink.muted,
         "ticklen": 4,
         "automargin": True,
+        "tickangle": 0,
         "title": {"text": title, "standoff": 8, "font": {"size": 12}},
         **settings,
     }
@@ -134,15 +135,26 @@ def rule_name(rule: str) -> str:
 
 
 def number(value: float, digits: int = 3) -> str:
-    """A plain decimal with a true minus sign."""
-    return f"{value:.{digits}f}".replace("-", "−")
+    """A plain decimal with a true minus sign.
+
+    A negative that rounds to zero keeps its sign, since an end of an interval below zero must not seem to
+    be above it; only what is zero but for floating-point noise loses it.
+    """
+    return f"{0.0 if abs(value) < 1e-9 else value:.{digits}f}".replace("-", "−")
 
 
 def percent(share: float) -> str:
-    """A share as a percentage that does not break at a line's end; two significant digits where it is small."""
+    """A share as a percentage that does not break at a line's end; two significant digits where it is small.
+
+    Only 0 and 1 are shown as 0 % and 100 %: no probability is made certain by rounding.
+    """
     value = 100 * share
-    if value == 0 or value >= 99.95:
+    if share in (0, 1):
         return f"{value:.0f}{PERCENT}"
+    if 99.95 <= value < 100:
+        return f">\u00a099.9{PERCENT}"
+    if 0 < value < 0.001:
+        return f"<\u00a00.001{PERCENT}"
     digits = 1 if abs(value) >= 1 else min(4, 1 - math.floor(math.log10(abs(value))))
     return f"{value:.{digits}f}{PERCENT}".replace("-", "−")
 
@@ -161,9 +173,11 @@ def counts(n: int, positives: int) -> str:
     return f"n = {n:,}, {positives:,} positive{few}"
 
 
-def tick_step(length: float) -> float:
-    """A round distance between ticks, so that about four fit into `length`."""
-    return next((step for step in (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2) if length / step <= 5.5), 0.25)
+def tick_step(length: float, most: float = 5.5) -> float:
+    """A round distance between ticks, so that at most `most` fit into `length`, a share."""
+    return next(
+        (step for step in (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.25) if length / step <= most), 0.5
+    )
 
 
 def to_script(figure: Figure) -> str:

@@ -102,7 +102,10 @@ def test_halves_of_the_histogram_are_shares_of_their_class(judged: Evaluation) -
     chart = evaluation.histogram(entry.score_histogram, entry.operating_points)
     assert sum(named(chart, "With the finding")["y"]) == pytest.approx(1, abs=1e-3)
     assert sum(named(chart, "Without it")["y"]) == pytest.approx(-1, abs=1e-3)
-    assert named(chart, "Rule-in")["x"] == [entry.operating_points["rule-in"].threshold] * 2
+    # a square-root scale: thresholds and ticks stand at the roots of what they say
+    assert named(chart, "Rule-in")["x"] == pytest.approx([entry.operating_points["rule-in"].threshold ** 0.5] * 2)
+    axis = chart.figure.layout.xaxis
+    assert dict(zip(axis.ticktext, axis.tickvals, strict=True))["25%"] == 0.5
     empty = evaluation.histogram(judged.findings["Edema"].score_histogram, {})
     assert sum(named(empty, "With the finding")["y"]) == 0
 
@@ -173,7 +176,9 @@ def test_ink_changes_colours_alone(judged: Evaluation) -> None:
     [
         (0, "0 %"),
         (1, "100 %"),
-        (0.9996, "100 %"),
+        (0.9996, "> 99.9 %"),
+        (0.999, "99.9 %"),
+        (0.000001, "< 0.001 %"),
         (0.116, "11.6 %"),
         (0.0042, "0.42 %"),
         (0.00018, "0.018 %"),
@@ -185,5 +190,7 @@ def test_percentages_keep_two_digits_where_they_are_small(share: float, words: s
 
 
 def test_a_value_without_an_interval_says_so() -> None:
+    assert spread(measure(-1e-17, None, 10, 3), 2) == "0.00 (no interval)"
+    assert spread(measure(0.02, 0.0204, 10, 3), 2) == "0.02 (−0.00 to 0.04)"  # zero lies inside
     assert spread(measure(0.5, None, 10, 3)) == "0.500 (no interval)"
     assert spread(measure(-0.1, 0.02, 10, 3)) == "−0.100 (−0.120 to −0.080)"

@@ -15,8 +15,9 @@ from cxrkit.evaluation.schema import Evaluation
 from cxrkit.reading import DISCLAIMER
 from cxrkit.serving.gallery import Gallery, Picture
 from cxrkit.serving.html_report import write_report
-from cxrkit.serving.html_report.cells import rate_cell
+from cxrkit.serving.html_report.cells import methods_of, rate_cell
 from cxrkit.serving.html_report.document import report_html
+from cxrkit.serving.html_report.overview import randomisation_table
 from tests.factory_evaluation import make_evaluation
 
 PIXEL = "data:image/gif;base64,R0lGODlhAQABAAAAACw="
@@ -213,6 +214,27 @@ def test_gallery_captions_name_rows_and_say_where_there_is_no_evidence(judged: E
     assert "1 of 9 shown, highest probability first" in text
     assert "1 of 1 shown, lowest probability first" in text
     assert "There is none." in text
+
+
+def test_intervals_say_which_way_is_for_which_number(judged: Evaluation) -> None:
+    rate, area = judged.findings["Mass"].prevalence, judged.findings["Mass"].auroc
+    assert rate
+    bootstrapped = "percentile of 2000 patient bootstrap replicates"
+    assert methods_of([("AUROC", area), ("AUROC", area), ("PPV", None)]) == bootstrapped
+    both = f"{bootstrapped} (AUROC); Wilson (PPV, NPV); by patient: {bootstrapped}"
+    assert methods_of([("AUROC", area), ("PPV", rate), ("NPV", rate)]) == both
+
+
+def test_maps_of_the_trained_weights_are_not_called_similar() -> None:
+    judged = make_evaluation({"Mass": 0.2}, n=300)
+    assert judged.attention
+    first = judged.attention.randomisation[0]
+    one = first.model_copy(update={"stage": "none", "ssim": first.ssim.model_copy(update={"value": 1.0})})
+    still = one.model_copy(update={"stage": "conv5"})
+    table = randomisation_table(judged.attention.model_copy(update={"randomisation": (one, still, first)}))
+    assert [row[0].text for row in table.rows] == ["nothing (the trained weights)", "conv5", "logits"]
+    verdicts = [row[-1].text for row in table.rows]
+    assert verdicts == ["the same map, as it must be", "still similar (SSIM 0.5 or more)", "the map has changed"]
 
 
 def test_ratios_without_a_value_say_why(judged: Evaluation) -> None:

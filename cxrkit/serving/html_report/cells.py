@@ -1,4 +1,4 @@
-"""Numbers of an evaluation as the cells of a table; what is undefined becomes a dash with its reason."""
+"""Numbers of an evaluation as the cells of tables; what is undefined becomes a dash with its reason."""
 
 from __future__ import annotations
 
@@ -25,12 +25,25 @@ SHARES = ("sensitivity", "specificity", "ppv", "npv", "balanced_accuracy")
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell: `text` large, then smaller its interval, what it rests on, and why it is missing or weak."""
+    """One cell: `text` large, then smaller its interval, what it rests on, and why it is missing or weak.
+
+    `words` are a sentence that may wrap.
+    """
 
     text: str
     interval: str = ""
     rests_on: str = ""
     remark: str = ""
+    words: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: `head` and rows of cells, the first cell of a row naming it, and how its intervals came about."""
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    methods: str = ""
 
 
 def decimal(measure: Measure | None, reason: str, digits: int = 3, *, counted: bool = False) -> Cell:
@@ -68,7 +81,7 @@ def _ends(low: float | None, high: float | None, show: Callable[[float], str]) -
         return ""
     upper = show(high)
     unit = next((unit for unit in (PERCENT, POINTS) if upper.endswith(unit)), "")
-    return f"{show(low).removesuffix(unit)} to {upper}"
+    return f"{show(low).removesuffix(unit)}\u00a0to\u00a0{upper}"
 
 
 def interval_of(interval: Interval | None) -> str:
@@ -146,9 +159,15 @@ def support_words(fitted_on: FittedOn | None, supported: bool) -> str:
     )
 
 
-def methods_of(measures: Iterable[Measure | None]) -> str:
-    """How the intervals of some measures came about, each way once."""
-    known = [measure for measure in measures if measure is not None]
-    ways = dict.fromkeys(m.method for m in known if m.low is not None)
-    by_patient = dict.fromkeys(f"by patient: {m.clustered.method}" for m in known if m.clustered is not None)
-    return "; ".join([*ways, *by_patient])
+def methods_of(measures: Iterable[tuple[str, Measure | None]]) -> str:
+    """How the intervals of some measures came about: each way once, with the names of those it is for."""
+    ways: dict[str, list[str]] = {}
+    for name, measure in measures:
+        if measure is not None and measure.low is not None:
+            ways.setdefault(measure.method, []).append(name)
+        if measure is not None and measure.clustered is not None:
+            ways.setdefault(f"by patient: {measure.clustered.method}", [])
+    own = {way: dict.fromkeys(names) for way, names in ways.items() if names}
+    if len(own) == 1:
+        return "; ".join(ways)
+    return "; ".join(f"{way} ({', '.join(own[way])})" if way in own else way for way in ways)

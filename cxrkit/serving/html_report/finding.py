@@ -9,31 +9,23 @@ from cxrkit.card import MINIMUM_POSITIVES
 from cxrkit.charts import calibration, forest
 from cxrkit.charts import evaluation as figures
 from cxrkit.charts.style import Chart, number, percent, rule_name
-from cxrkit.evaluation.schema import CalibrationState, FindingEvaluation, Group, Measure
+from cxrkit.evaluation.schema import CalibrationState, FindingEvaluation, Measure
 from cxrkit.findings import finding_text
 from cxrkit.serving.gallery import Gallery
 from cxrkit.serving.html_report.cells import (
     RATES,
     Cell,
+    Table,
     decimal,
     fitted_words,
     interval_of,
     methods_of,
-    points,
     rate_cell,
     share,
     support_words,
     why_undefined,
 )
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table: `head` and rows of cells, the first cell of a row naming it, and how its intervals came about."""
-
-    head: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-    methods: str = ""
+from cxrkit.serving.html_report.subgroups import gap_table, group_tables, rates_at_main_point
 
 
 @dataclass(frozen=True)
@@ -72,8 +64,8 @@ def section_of(anchor: str, finding: str, entry: FindingEvaluation, gallery: Gal
         figures.histogram(entry.score_histogram, at) if entry.n else None,
         None if entry.decision_curve is None else figures.decision_curve(entry.decision_curve),
     )
-    diagrams = (calibration.reliability(name, state) for name, state in entry.calibration.items())
-    measures = ["auroc", *_rates_at_main_point(entry)]
+    diagrams = (calibration.reliability(name, state) for name, state in _ordered(entry).items())
+    measures = ["auroc", *rates_at_main_point(entry)]
     forests = (forest.by_subgroup(entry, measure) for measure in measures)
     undefined = entry.roc is None or entry.precision_recall is None or entry.decision_curve is None
     return Section(
@@ -91,8 +83,8 @@ def section_of(anchor: str, finding: str, entry: FindingEvaluation, gallery: Gal
         reliability=tuple(chart for chart in diagrams if chart is not None),
         calibration=_calibration(entry) if entry.calibration else None,
         groups=tuple(chart for chart in forests if chart is not None),
-        group_tables=_group_tables(entry),
-        gaps=_gaps(entry),
+        group_tables=group_tables(entry),
+        gaps=gap_table(entry),
         gallery=gallery,
     )
 
@@ -154,16 +146,19 @@ def _points(entry: FindingEvaluation) -> Table:
         (Cell("Threshold"), *(Cell(percent(p.threshold), rests_on=_folds(p.fold_thresholds)) for p in at.values())),
         (
             Cell("Where it comes from"),
-            *(Cell("", fitted_words(p.fitted_on), remark=support_words(p.fitted_on, p.supported)) for p in at.values()),
+            *(
+                Cell("", words=fitted_words(p.fitted_on), remark=support_words(p.fitted_on, p.supported))
+                for p in at.values()
+            ),
         ),
         *((Cell(words), *(rate_cell(name, p) for p in at.values())) for name, words in RATES.items()),
     ]
-    measures = [getattr(point, name) for point in at.values() for name in RATES]
+    measures = [(words, getattr(point, name)) for point in at.values() for name, words in RATES.items()]
     return Table(("", *(rule_name(rule) for rule in at)), tuple(rows), methods_of(measures))
 
 
 def _calibration(entry: FindingEvaluation) -> Table:
-    states = entry.calibration
+    states = _ordered(entry)
     why = why_undefined(entry.n, entry.positives)
 
     def brier(state: CalibrationState, part: str) -> Cell:
@@ -180,7 +175,12 @@ def _calibration(entry: FindingEvaluation) -> Table:
         (
             Cell("Where it comes from"),
             *(
-                Cell("", fitted_words(s.fitted_on), _parameters(s), support_words(s.fitted_on, s.supported))
+                Cell(
+                    "",
+                    rests_on=_parameters(s),
+                    remark=support_words(s.fitted_on, s.supported),
+                    words=fitted_words(s.fitted_on),
+                )
                 for s in states.values()
             ),
         ),
@@ -191,84 +191,29 @@ def _calibration(entry: FindingEvaluation) -> Table:
         (Cell("Intercept (0 is perfect)"), *(decimal(s.intercept, why, 2) for s in states.values())),
         (Cell("In the large (0 is perfect)"), *(decimal(s.in_the_large, why, 2) for s in states.values())),
     ]
-    measures = [m for s in states.values() for m in (s.brier, s.ece, s.slope, s.intercept, s.in_the_large)]
+    measures = [
+        pair
+        for s in states.values()
+        for pair in (
+            ("Brier score and its parts", s.brier),
+            ("ECE", s.ece),
+            ("slope", s.slope),
+            ("intercept", s.intercept),
+            ("in the large", s.in_the_large),
+        )
+    ]
     return Table(("", *(calibration.STATES.get(name, name) for name in states)), tuple(rows), methods_of(measures))
 
 
+def _ordered(entry: FindingEvaluation) -> dict[str, CalibrationState]:
+    """Forms of the probabilities from the raw output on; unknown ones last."""
+    known = list(calibration.STATES)
+    names = sorted(entry.calibration, key=lambda name: known.index(name) if name in known else len(known))
+    return {name: entry.calibration[name] for name in names}
+
+
 def _parameters(state: CalibrationState) -> str:
-    return ", ".join(f"{name} {number(value)}" for name, value in state.parameters.items())
-
-
-def _rates_at_main_point(entry: FindingEvaluation) -> tuple[str, ...]:
-    """Keys of the rates that the subgroup charts show: Youden's point, else the first that groups have."""
-    rules = list(dict.fromkeys(key.partition("@")[2] for key in _rate_keys(entry)))
-    if not rules:
-        return ()
-    rule = "youden" if "youden" in rules else rules[0]
-    return (f"sensitivity@{rule}", f"specificity@{rule}")
-
-
-def _rate_keys(entry: FindingEvaluation) -> tuple[str, ...]:
-    groups = (group for grouping in entry.subgroups.values() for group in grouping.groups)
-    return tuple(dict.fromkeys(key for group in groups for key in group.rates))
-
-
-def _group_tables(entry: FindingEvaluation) -> tuple[tuple[str, str, Table], ...]:
-    """Per variable its name, a note on what the variable alone can do, and its groups."""
-    keys = _rate_keys(entry)
-    head = ("Group", "Positives of rows", "AUROC", *(forest.measure_name(key) for key in keys))
-    tables = []
-    for grouping in entry.subgroups.values():
-        rows = [
-            (
-                Cell(group.name, rests_on="" if group.patients is None else f"{group.patients:,} patients"),
-                Cell(
-                    f"{group.positives:,} of {group.n:,}",
-                    remark="" if group.reason is None else f"not judged: {group.reason}",
-                ),
-                decimal(group.auroc, _why_not(group)),
-                *(share(group.rates.get(key), _why_not(group), counted=True) for key in keys),
-            )
-            for group in grouping.groups
-        ]
-        alone = grouping.auroc_of_variable
-        note = (
-            ""
-            if alone is None
-            else f"The variable alone tells the label apart with an AUROC of {number(alone.value)} "
-            f"({_plain_ends(alone)}; n = {alone.n:,}, {alone.positives:,} positive): a model may lean on it."
-        )
-        measures = [m for group in grouping.groups for m in (group.auroc, *group.rates.values())]
-        tables.append((forest.variable_name(grouping.variable), note, Table(head, tuple(rows), methods_of(measures))))
-    return tuple(tables)
-
-
-def _why_not(group: Group) -> str:
-    return "not judged" if group.reason is not None else why_undefined(group.n, group.positives)
-
-
-def _plain_ends(measure: Measure) -> str:
-    if measure.low is None or measure.high is None:
-        return "no interval"
-    return f"{number(measure.low)} to {number(measure.high)}"
-
-
-def _gaps(entry: FindingEvaluation) -> Table | None:
-    found = [(grouping.variable, gap) for grouping in entry.subgroups.values() for gap in grouping.gaps]
-    if not found:
-        return None
-    rows = [
-        (
-            Cell(f"{forest.variable_name(variable)}: {forest.measure_name(gap.measure)}"),
-            Cell(gap.lowest),
-            Cell(gap.highest),
-            decimal(gap.difference, "") if gap.measure == "auroc" else points(gap.difference),
-            Cell(f"{gap.difference.n:,}", rests_on=f"{gap.difference.positives:,} positive"),
-        )
-        for variable, gap in found
-    ]
-    head = ("Largest gap", "Lowest in", "Highest in", "Difference", "n")
-    return Table(head, tuple(rows), methods_of(gap.difference for _, gap in found))
+    return ", ".join(f"{name} {value:.4g}".replace("-", "−") for name, value in state.parameters.items())
 
 
 def anchors(findings: Mapping[str, object]) -> dict[str, str]:

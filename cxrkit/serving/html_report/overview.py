@@ -14,11 +14,12 @@ from cxrkit.evaluation.schema import (
     LocalisationScores,
     MacroArea,
     Measure,
+    RandomisedStage,
 )
 from cxrkit.findings import finding_text
 from cxrkit.preset import Preset
-from cxrkit.serving.html_report.cells import Cell, dash, decimal, methods_of, share, why_undefined
-from cxrkit.serving.html_report.finding import Table, marks_of
+from cxrkit.serving.html_report.cells import Cell, Table, dash, decimal, methods_of, share, why_undefined
+from cxrkit.serving.html_report.finding import marks_of
 
 SIMILAR = 0.5
 """Below this SSIM with the true map, maps of randomised weights count as different."""
@@ -68,8 +69,8 @@ def summary_rows(evaluation: Evaluation, anchors: Mapping[str, str]) -> tuple[Su
 
 def summary_methods(evaluation: Evaluation) -> str:
     """How the intervals of the summary came about."""
-    entries = evaluation.findings.values()
-    return methods_of(m for e in entries for m in (e.auroc, e.auprc, e.brier, e.ece))
+    columns = (("AUROC", "auroc"), ("AUPRC", "auprc"), ("Brier", "brier"), ("ECE", "ece"))
+    return methods_of((name, getattr(e, column)) for e in evaluation.findings.values() for name, column in columns)
 
 
 def macro_cards(evaluation: Evaluation) -> tuple[tuple[str, Cell, str], ...]:
@@ -106,7 +107,7 @@ def comparison_table(comparison: Comparison) -> Table:
         blank = Cell("")
         rows.append((Cell("Mean"), blank, blank, blank, decimal(comparison.macro, ""), blank, blank))
     head = ("Finding", "Positives", "This model", "The other", "Difference", "p", "p, Holm")
-    measures = [*(pair.difference for pair in comparison.findings.values()), comparison.macro]
+    measures = [*(("findings", pair.difference) for pair in comparison.findings.values()), ("mean", comparison.macro)]
     return Table(head, tuple(rows), methods_of(measures))
 
 
@@ -167,7 +168,16 @@ def _overlaps(
         what = Cell(name, rests_on, f"boxes cover {percent(entry.area_share.value)}")
         for maps, scores in (("model", entry.model), ("random", entry.random), ("centre", entry.centre)):
             rows.append((what if maps == "model" else Cell(""), Cell(maps), *cells(scores)))
-    measures = [m for e in entries for s in (e.model, e.random, e.centre) for m in (s.pointing, s.mean_iou)]
+    measures = [
+        pair
+        for e in entries
+        for scores in (e.model, e.random, e.centre)
+        for pair in (
+            ("pointing game", scores.pointing),
+            ("mean IoU", scores.mean_iou),
+            *(("shares above a threshold", found) for found in (*scores.iou.values(), *scores.iobb.values())),
+        )
+    ]
     return Table(head, tuple(rows), methods_of(measures))
 
 
@@ -183,15 +193,22 @@ def randomisation_table(attention: Attention) -> Table:
     """Do the maps change when the weights are drawn anew, layer by layer from the output?"""
     rows = [
         (
-            Cell(stage.stage),
+            Cell({"none": "nothing (the trained weights)", "whole": "the whole network"}.get(stage.stage, stage.stage)),
             decimal(stage.ssim, "", 2),
             Cell(f"{stage.ssim.n:,}"),
-            Cell("the map has changed" if stage.ssim.value < SIMILAR else f"still similar (SSIM {SIMILAR} or more)"),
+            Cell(_verdict(stage)),
         )
         for stage in attention.randomisation
     ]
     head = ("Drawn anew down to", "SSIM with the true map", "n", "Verdict")
-    return Table(head, tuple(rows), methods_of(stage.ssim for stage in attention.randomisation))
+    return Table(head, tuple(rows), methods_of(("SSIM", stage.ssim) for stage in attention.randomisation))
+
+
+def _verdict(stage: RandomisedStage) -> str:
+    changed = stage.ssim.value < SIMILAR
+    if stage.stage == "none":
+        return "not the same map: the measurement is at fault" if changed else "the same map, as it must be"
+    return "the map has changed" if changed else f"still similar (SSIM {SIMILAR} or more)"
 
 
 def evidence_table(attention: Attention) -> Table:
@@ -207,4 +224,4 @@ def evidence_table(attention: Attention) -> Table:
         for evidence in attention.evidence
     ]
     head = ("Region", "Finding", "Share of the evidence", "Share of the area", "n")
-    return Table(head, tuple(rows), methods_of(evidence.share for evidence in attention.evidence))
+    return Table(head, tuple(rows), methods_of(("evidence", evidence.share) for evidence in attention.evidence))
