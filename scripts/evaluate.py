@@ -40,7 +40,7 @@ from cxrkit.serving.preset_run import Maps, Table, judge_preset, write_judged
 def show_progress(what: str, done: int, total: int) -> None:
     """Overwrite one line on a terminal; silent elsewhere."""
     if sys.stderr.isatty():
-        print(f"\r{what}: {done} of {total} images", end="\n" if done == total else "", file=sys.stderr, flush=True)
+        print(f"\r{what}: {done} of {total}", end="\n" if done == total else "", file=sys.stderr, flush=True)
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -92,9 +92,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         only, report = parse_pairs(options.only), not options.no_report
         what_else = Options(options.threshold, options.against, options.fit_predictions, options.fit_split)
+        more = {"options": what_else, "progress": show_progress}
         if options.predictions is not None:
             source = options.predictions
-            evaluation, rows = judge_predictions(source, split=options.split, only=only, options=what_else)
+            evaluation, rows = judge_predictions(source, split=options.split, only=only, **more)
             write_judged(evaluation, rows, options.out, source=source, report=report)
         else:
             preset = find_preset(options.preset) if options.preset else find_run(options.model_path)
@@ -102,8 +103,7 @@ def main(arguments: list[str] | None = None) -> int:
             table = Table(options.manifest, options.images, options.split, only, label_map, allow, skip)
             maps = Maps([read_boxes(path) for path in options.boxes], options.attention)
             tell = functools.partial(print, file=sys.stderr)
-            more = {"options": what_else, "maps": maps, "report": report, "progress": show_progress, "tell": tell}
-            evaluation = judge_preset(preset, table, options.out, **more)
+            evaluation = judge_preset(preset, table, options.out, maps=maps, report=report, tell=tell, **more)
             if options.record:
                 record_evaluation(preset, evaluation)
     except CxrError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -34,7 +34,12 @@ def patient_numbers(patients: npt.ArrayLike) -> Rows:
 
 
 def resample(
-    statistics: Mapping[Key, Statistic], group: Rows, *, replicates: int = REPLICATES, seed: int = 0
+    statistics: Mapping[Key, Statistic],
+    group: Rows,
+    *,
+    replicates: int = REPLICATES,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
 ) -> dict[Key, Floats]:
     """Resample patients with replacement and compute every statistic on the same draws.
 
@@ -49,6 +54,8 @@ def resample(
         n patient numbers, as `patient_numbers` gives them.
     replicates, seed
         Number of draws, and the seed that determines them.
+    progress
+        Called with (draws done, replicates).
 
     Returns
     -------
@@ -72,6 +79,8 @@ def resample(
         for name, statistic in statistics.items():
             if name not in counts:
                 parts[name].append(statistic(weights))
+        if progress is not None:
+            progress(start + size, replicates)
     return {name: np.concatenate(found) for name, found in parts.items()}
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from cxrkit.evaluation.predictions import Unit
 from cxrkit.evaluation.schema import Comparison, FindingEvaluation
 
+TRAINING = "train"
 FAR = 2.0
 """Prevalences that differ by this factor are named."""
 

@@ -5,7 +5,7 @@ What a predictions table holds, `cxrkit.evaluation.predictions` says.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ from cxrkit.evaluation.fitting import calls_of, forms_of
 from cxrkit.evaluation.judge import FindingJudge
 from cxrkit.evaluation.measures import Floats, Stamp
 from cxrkit.evaluation.metrics import LEVEL
-from cxrkit.evaluation.notes import notes_of
+from cxrkit.evaluation.notes import TRAINING, notes_of
 from cxrkit.evaluation.pairing import compare_predictions
 from cxrkit.evaluation.predictions import patient_keys
 from cxrkit.evaluation.schema import Bootstrap, Evaluation, FindingEvaluation, Macro, MacroArea, Measure, Source
@@ -64,6 +64,7 @@ def evaluate_predictions(
     against: tuple[pd.DataFrame, Source] | None = None,
     replicates: int = REPLICATES,
     seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
     """Judge a predictions table.
 
@@ -89,6 +90,8 @@ def evaluate_predictions(
         Another model's predictions for a paired comparison, and their table.
     replicates, seed
         Of the patient bootstrap.
+    progress
+        Called with (bootstrap draws done, replicates).
 
     Raises
     ------
@@ -109,7 +112,7 @@ def evaluate_predictions(
         for k, finding in enumerate(findings)
     }
     wanted = {(finding, *key): s for finding, judge in judges.items() for key, s in judge.statistics().items()}
-    drawn = resample(wanted, group, replicates=replicates, seed=seed)
+    drawn = resample(wanted, group, replicates=replicates, seed=seed, progress=progress)
     judged = {
         finding: judge.judge(
             {key[1:]: samples for key, samples in drawn.items() if key[0] == finding},
@@ -138,7 +141,7 @@ def evaluate_predictions(
             brier=_mean("brier", judged, {f: a[:, 2] for f, a in areas.items()}, stamp),
         ),
         comparison=comparison,
-        notes=notes_of(judged, comparison, unit),
+        notes=notes_of(judged, comparison, unit, _training_rows(table)),
     )
 
 
@@ -160,6 +163,10 @@ def to_metrics(evaluation: Evaluation) -> tuple[Metric, ...]:
     if len(evaluation.findings) > 1 and macro is not None:
         found.append(_metric("macro", "auroc", macro, macro))
     return tuple(metric for metric in found if metric is not None)
+
+
+def _training_rows(table: pd.DataFrame) -> int:
+    return int((table["split"] == TRAINING).sum()) if "split" in table.columns else 0
 
 
 def _metric(finding: str, name: str, value: Measure | None, counted: FindingEvaluation | MacroArea) -> Metric | None:

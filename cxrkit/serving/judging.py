@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,8 @@ from cxrkit.preset import WEIGHTS, Preset
 
 PREDICTIONS = "predictions.csv"
 ALL_ROWS = "all rows"
+RESAMPLING = "resampling"
+Progress = Callable[[str, int, int], None]
 _UNWRITABLE = (
     "The results cannot be written into the folder that was named for them.",
     "Name a folder, existing or new, that you may write to, and not a file.",
@@ -61,10 +63,12 @@ def judge_predictions(
     split: str | None = None,
     only: Mapping[str, str] | None = None,
     options: Options = NOTHING_ELSE,
+    progress: Progress | None = None,
 ) -> tuple[Evaluation, pd.DataFrame]:
     """Judge a table of predictions that was made elsewhere; the evaluation and the judged rows.
 
-    `split` and `only` choose rows as in `cxrkit.data.table.select_rows`. Raises `ManifestError`.
+    `split` and `only` choose rows as in `cxrkit.data.table.select_rows`; `progress` is called with what
+    is being done, how much of it is done, and of how much. Raises `ManifestError`.
     """
     table, sha256 = read_table(path)
     chosen = select_rows(table, split, only)
@@ -82,12 +86,19 @@ def judge_predictions(
         validation=validation,
         threshold=options.threshold,
         against=_other(options),
+        progress=step(progress, RESAMPLING),
     )
     return evaluation, chosen
 
 
 def evaluate_table(
-    preset: Preset, table: pd.DataFrame, source: Source, *, split: str, options: Options = NOTHING_ELSE
+    preset: Preset,
+    table: pd.DataFrame,
+    source: Source,
+    *,
+    split: str,
+    options: Options = NOTHING_ELSE,
+    progress: Progress | None = None,
 ) -> Evaluation:
     """Judge a preset's predictions table at the preset's operating points.
 
@@ -113,7 +124,13 @@ def evaluate_table(
         validation=validation,
         threshold=options.threshold,
         against=_other(options),
+        progress=step(progress, RESAMPLING),
     )
+
+
+def step(progress: Progress | None, what: str) -> Callable[[int, int], None] | None:
+    """The progress of one step of several."""
+    return None if progress is None else lambda done, total: progress(what, done, total)
 
 
 def write_evaluation(evaluation: Evaluation, folder: str | os.PathLike[str]) -> Path:

@@ -24,14 +24,14 @@ from cxrkit.serving.judging import (
     NOTHING_ELSE,
     PREDICTIONS,
     Options,
+    Progress,
     evaluate_table,
     make_folder,
+    step,
     write_evaluation,
     write_predictions,
 )
 from cxrkit.serving.localising import localise_preset
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def judge_preset(
     report
         Whether to write the report and its galleries.
     progress
-        Called with (what is being done, images done, n).
+        Called with (what is being done, how much of it is done, of how much).
     tell
         Called with a line per image that was left out.
 
@@ -130,11 +130,8 @@ def judge_preset(
         Of the table, the weights or an image, or `ManifestError` where `out` cannot be written.
     """
 
-    def step(what: str) -> Callable[[int, int], None] | None:
-        return None if progress is None else lambda done, total: progress(what, done, total)
-
     manifest = table.rows(preset.findings)
-    manifest, unreadable = readable(manifest, skip=table.skip_unreadable, progress=step("checking"))
+    manifest, unreadable = readable(manifest, skip=table.skip_unreadable, progress=step(progress, "checking"))
     for one in unreadable:
         if tell is not None:
             tell(f"left out, {one}")
@@ -149,20 +146,24 @@ def judge_preset(
     from cxrkit.model.manager import XRayModelManager  # loads keras: only once the table is known to be good
 
     manager = XRayModelManager(preset)
-    scores = score_manifest(manager, manifest, progress=step("scoring"))
+    scores = score_manifest(manager, manifest, progress=step(progress, "scoring"))
     write_predictions(scores, out)
     source = Source(name=manifest.source, sha256=manifest.sha256)
-    evaluation = evaluate_table(preset, scores, source, split=table.split or ALL_ROWS, options=options)
+    evaluation = evaluate_table(
+        preset, scores, source, split=table.split or ALL_ROWS, options=options, progress=progress
+    )
     if maps.boxes:
         named = {boxes.source: boxes for boxes in maps.boxes}
-        located = localise_preset(manager, every_row, named, progress=step("locating"))
+        located = localise_preset(manager, every_row, named, progress=step(progress, "locating"))
         evaluation = evaluation.model_copy(update={"localisation": located})
     if maps.attention:
-        seen = examine_attention(manager, manifest, sample=maps.attention, progress=step("examining the attention"))
+        seen = examine_attention(
+            manager, manifest, sample=maps.attention, progress=step(progress, "examining the attention")
+        )
         evaluation = evaluation.model_copy(update={"attention": seen})
     write_evaluation(evaluation, out)
     if report:
-        galleries = render(manager, manifest, choose(scores, evaluation), progress=step("drawing"))
+        galleries = render(manager, manifest, choose(scores, evaluation), progress=step(progress, "drawing"))
         write_report(evaluation, out, gallery=galleries, preset=preset)
     return evaluation
 

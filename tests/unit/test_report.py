@@ -255,6 +255,12 @@ def test_raw_logits_show_calibration_before_and_after():
     assert not Scores.of_table(table.drop(columns="logit_Nodule"), ["Mass", "Nodule"]).raw
 
 
+def test_rows_of_the_training_split_are_named_first():
+    table = predictions().assign(split=["train", "test", "test"] * 80)
+    assert judge(table).notes[0].startswith("80 of these rows belong to the split train")
+    assert not any("split train" in note for note in judge(table[table["split"] == "test"]).notes)
+
+
 def test_net_benefit_and_curves():
     table = predictions()
     entry = judge(table, points=[point()]).findings["Mass"]
