@@ -12,9 +12,19 @@ FAR = 2.0
 """Prevalences that differ by this factor are named."""
 
 
-def notes_of(findings: Mapping[str, FindingEvaluation], comparison: Comparison | None, unit: Unit) -> tuple[str, ...]:
-    """Sentences about what was fitted where, and about what the numbers cannot say."""
+def notes_of(
+    findings: Mapping[str, FindingEvaluation], comparison: Comparison | None, unit: Unit, trained_on: int
+) -> tuple[str, ...]:
+    """Sentences about what was fitted where, and about what the numbers cannot say.
+
+    `trained_on` counts the judged rows that the table itself calls training rows.
+    """
     notes = []
+    if trained_on:
+        notes.append(
+            f"{trained_on} of these rows belong to the split {TRAINING}: a model that was trained on them looks better "
+            "here than it is. Judge another split."
+        )
     if unit == "image":
         notes.append(
             "The table names no patients: images were resampled, and several images of one patient make every "
