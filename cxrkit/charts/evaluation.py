@@ -111,6 +111,8 @@ def _mark(place: int, rule: str, point: AtPoint, ink: Ink) -> Trace:
 def precision_recall(curve: Curve, precision: Precision | None, ink: Ink = ON_LIGHT) -> Chart:
     """PPV over sensitivity, beside the prevalence that a scorer without skill reaches."""
     prevalence = curve.positives / curve.n if precision is None else precision.prevalence
+    # Where nothing is called positive there is no PPV; libraries write 1 there, which nobody measured.
+    called = [place for place, recall in enumerate(curve.x) if recall > 0]
     traces = [
         scatter(
             x=[0, 1],
@@ -121,9 +123,9 @@ def precision_recall(curve: Curve, precision: Precision | None, ink: Ink = ON_LI
             hoverinfo="skip",
         ),
         scatter(
-            x=rounded(curve.x),
-            y=rounded(curve.y),
-            customdata=rounded(curve.thresholds),
+            x=rounded(curve.x[place] for place in called),
+            y=rounded(curve.y[place] for place in called),
+            customdata=rounded(curve.thresholds[place] for place in called),
             mode="lines",
             line={"color": ink.model, "width": 2.2},
             name="Model",

@@ -151,7 +151,7 @@ def _in(group: Group, measure: str) -> Measure | None:
 
 
 def _gap_words(gap: Gap | None) -> str:
-    return "" if gap is None else f"gap {spread(gap.difference, 2)}"
+    return "no second group to compare" if gap is None else f"gap {spread(gap.difference, 2)}"
 
 
 def rests_on(found: Measure, measure: str) -> str:

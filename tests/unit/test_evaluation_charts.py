@@ -81,6 +81,10 @@ def test_prevalence_line_and_chance_line(judged: Evaluation) -> None:
     assert entry.precision_recall
     line = named(evaluation.precision_recall(entry.precision_recall, entry.auprc), "No skill")
     assert line["y"] == [entry.positives / entry.n] * 2
+    model = named(evaluation.precision_recall(entry.precision_recall, entry.auprc), "Model")
+    assert 0.0 in entry.precision_recall.x  # where sklearn writes a PPV of 1 that nobody measured
+    assert min(model["x"]) > 0
+    assert len(model["x"]) == len(model["y"]) == len(model["customdata"])
     chance = named(evaluation.roc(entry.roc, entry.auroc, {}), "Chance")
     assert (chance["x"], chance["y"]) == ([0, 1], [0, 1])
 
