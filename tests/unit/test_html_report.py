@@ -17,7 +17,7 @@ from cxrkit.serving.gallery import Gallery, Picture
 from cxrkit.serving.html_report import write_report
 from cxrkit.serving.html_report.cells import methods_of, rate_cell
 from cxrkit.serving.html_report.document import report_html
-from cxrkit.serving.html_report.overview import randomisation_table
+from cxrkit.serving.html_report.overview import localisation_parts, randomisation_table
 from tests.factory_evaluation import make_evaluation
 
 PIXEL = "data:image/gif;base64,R0lGODlhAQABAAAAACw="
@@ -184,6 +184,15 @@ def test_boxes_of_training_images_stand_under_a_heading_of_their_own(page: Page)
         page.text.index("nih boxes, split test") < page.text.index(heading) < page.text.index("nih boxes, split train")
     )
     seen = make_evaluation({"Mass": 0.2}, n=300)
+    first, *others = seen.localisation
+    validation = first.model_copy(update={"split": "val"})
+    parts = localisation_parts((validation, first, *others), "test")
+    assert [(part.headline, [boxes.name for boxes in part.boxes]) for part in parts] == [
+        (True, ["nih boxes, split test", "nih boxes, split val"]),  # the judged split comes first
+        (False, ["nih boxes, split train"]),
+    ]
+    assert parts[0].boxes[0].iou.rows[0][0].remark == "fewer than 30: weak evidence"
+    assert parts[1].boxes[0].iou.rows[0][0].remark == ""
     only = seen.model_copy(update={"localisation": tuple(e for e in seen.localisation if e.headline)})
     assert heading not in Page(report_html(only)).text
 

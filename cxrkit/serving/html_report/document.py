@@ -102,7 +102,7 @@ def report_html(
         comparison=comparison,
         comparison_table=None if comparison is None else overview.comparison_table(comparison),
         comparison_chart=None if comparison is None else forest.differences(comparison),
-        localisation=overview.localisation_parts(evaluation.localisation),
+        localisation=overview.localisation_parts(evaluation.localisation, evaluation.split),
         randomisation=overview.randomisation_table(attention) if attention and attention.randomisation else None,
         evidence=overview.evidence_table(attention) if attention and attention.evidence else None,
         kinds=KINDS,

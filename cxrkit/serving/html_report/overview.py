@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from cxrkit.card import MINIMUM_POSITIVES
 from cxrkit.charts.style import number, percent
 from cxrkit.evaluation.schema import (
     Attention,
@@ -132,14 +133,14 @@ class Localisation:
     boxes: tuple[Boxes, ...]
 
 
-def localisation_parts(entries: Sequence[LocalisationEntry]) -> tuple[Localisation, ...]:
-    """Entries whose images the model has not seen, then those that it was trained on."""
+def localisation_parts(entries: Sequence[LocalisationEntry], split: str) -> tuple[Localisation, ...]:
+    """Entries whose images the model has not seen, those of the judged split first; then those of its training."""
     parts = []
     for headline in (True, False):
         chosen = [entry for entry in entries if entry.headline is headline]
-        keys = dict.fromkeys((entry.boxes, entry.split) for entry in chosen)
+        keys = sorted(dict.fromkeys((e.boxes, e.split) for e in chosen), key=lambda key: key[1] != split)
         if chosen:
-            parts.append(Localisation(headline, tuple(_boxes(boxes, split, chosen) for boxes, split in keys)))
+            parts.append(Localisation(headline, tuple(_boxes(boxes, part, chosen) for boxes, part in keys)))
     return tuple(parts)
 
 
@@ -164,8 +165,9 @@ def _overlaps(
     rows = []
     for entry in entries:
         name = "All findings" if entry.finding == "all" else finding_text(entry.finding).label
-        rests_on = f"{entry.pairs:,} pairs, {entry.images:,} images"
-        what = Cell(name, rests_on, f"boxes cover {percent(entry.area_share.value)}")
+        rests_on = f"pairs: {entry.pairs:,}; images: {entry.images:,}"
+        weak = f"fewer than {MINIMUM_POSITIVES}: weak evidence" if entry.pairs < MINIMUM_POSITIVES else ""
+        what = Cell(name, rests_on, f"boxes cover {percent(entry.area_share.value)}", weak)
         for maps, scores in (("model", entry.model), ("random", entry.random), ("centre", entry.centre)):
             rows.append((what if maps == "model" else Cell(""), Cell(maps), *cells(scores)))
     measures = [
