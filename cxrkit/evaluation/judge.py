@@ -37,7 +37,7 @@ from cxrkit.evaluation.schema import (
 from cxrkit.evaluation.subgroups import SubgroupJudge, Variable
 
 CURVE_POINTS = 201
-HISTOGRAM_BINS = 20
+HISTOGRAM_BINS = 40
 
 Key = tuple[str, ...]
 
@@ -210,7 +210,7 @@ class FindingJudge:
         else:
             y, x, thresholds = precision_recall_curve(truth, p)
             thresholds = np.append(thresholds, np.nextafter(1.0, 2.0))
-        kept = np.unique(np.linspace(0, len(x) - 1, min(CURVE_POINTS, len(x))).round().astype(int))
+        kept = _thinned(x, y)
         return Curve(
             x=_plain(x[kept]),
             y=_plain(y[kept]),
@@ -222,7 +222,7 @@ class FindingJudge:
         )
 
     def _histogram(self) -> ScoreHistogram:
-        edges = np.linspace(0, 1, HISTOGRAM_BINS + 1)
+        edges = np.linspace(0, 1, HISTOGRAM_BINS + 1) ** 2  # finer towards 0, where rare findings lie
         ones, zeros = (np.histogram(self.probabilities[self.labels == label], edges)[0] for label in (1, 0))
         return ScoreHistogram(edges=_plain(edges), positives=tuple(ones.tolist()), negatives=tuple(zeros.tolist()))
 
@@ -245,6 +245,13 @@ class FindingJudge:
             split=stamp.split,
             weights_sha256=stamp.weights_sha256,
         )
+
+
+def _thinned(x: Floats, y: Floats) -> npt.NDArray[np.int64]:
+    """Points of a curve about evenly along its length, so that steep and flat parts both keep their shape."""
+    along = np.r_[0.0, np.cumsum(np.abs(np.diff(x)) + np.abs(np.diff(y)))]
+    wanted = np.linspace(0, along[-1], CURVE_POINTS)
+    return np.unique(np.r_[0, np.searchsorted(along, wanted).clip(max=len(x) - 1), len(x) - 1]).astype(np.int64)
 
 
 def _plain(values: npt.ArrayLike) -> tuple[float, ...]:

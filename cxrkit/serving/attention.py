@@ -85,7 +85,7 @@ def examine_attention(
         ``randomisation``: mean SSIM (`cxrkit.evaluation.similarity.map_similarity`) of the maps with those
         of the trained weights after each stage of `cxrkit.model.randomisation.cascaded_maps`, over the
         image-finding pairs with positive evidence. Its first stage ``none`` has no weight drawn anew and
-        must be 1. ``evidence``: per region and finding (and ``all``) the mean share of the positive evidence
+        must be 1. ``evidence``: per region and finding (and ``all`` of several) the mean share of the positive evidence
         in the region, beside the region's share of the area that the map covers. Empty where no map has
         positive evidence.
 
@@ -118,7 +118,7 @@ def examine_attention(
                 share = evidence_share(values, inside)
                 if share is not None:
                     area = float(inside[seen].mean())
-                    for name in (ALL, finding):
+                    for name in (finding,) if len(manager.findings) == 1 else (ALL, finding):
                         shares.setdefault((region, name), _Values()).add(str(patients[row]), share, area)
         if progress is not None:
             progress(done, len(rows))

@@ -275,6 +275,13 @@ def test_net_benefit_and_curves():
     assert (entry.roc.x[0], entry.roc.y[0], entry.roc.x[-1], entry.roc.y[-1]) == (0, 0, 1, 1)
     area = np.trapezoid(entry.roc.y, entry.roc.x)
     assert area == pytest.approx(entry.auroc.value, abs=0.005)
+    rng = np.random.default_rng(0)
+    rare = pd.DataFrame(
+        {"Mass": [1] * 30 + [0] * 20_000, "prob_Mass": rng.random(20_030) ** np.r_[[0.2] * 30, [1] * 20_000]}
+    )
+    recall = judge(rare, ["Mass"], replicates=2).findings["Mass"].precision_recall.x
+    assert len(recall) <= 203
+    assert len(set(np.round(recall, 6))) == 31, "every positive of a rare finding is a step of the curve"
     assert sum(entry.score_histogram.positives) == entry.positives
     assert sum(entry.score_histogram.negatives) == entry.n - entry.positives
 
