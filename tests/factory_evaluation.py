@@ -136,7 +136,6 @@ def calibration(labels: Floats, scores: Floats, fitted_on: FittedOn | None, **pa
 
     brier = Brier(
         **of(value).model_dump(),
-        of_constant_prevalence=prevalence * (1 - prevalence),
         reliability=of(0.002),
         resolution=of(0.01),
         uncertainty=of(prevalence * (1 - prevalence)),
@@ -152,6 +151,7 @@ def calibration(labels: Floats, scores: Floats, fitted_on: FittedOn | None, **pa
         intercept=of(-0.1) if positives else None,
         in_the_large=of(-0.05) if positives else None,
         reliability=tuple(bins),
+        **STAMP,
     )
 
 
@@ -327,13 +327,13 @@ def make_evaluation(
 
     pairs = {
         f: PairedDifference(
-            ours=e.auroc.value,
-            theirs=e.auroc.value - 0.02,
-            difference=measure(0.02, 0.03, e.n, e.positives, "paired DeLong").model_copy(
-                update={"clustered": Interval(low=-0.015, high=0.055, method=BOOTSTRAPPED)}
-            ),
+            ours=e.auroc,
+            theirs=e.auroc.model_copy(update={"value": e.auroc.value - 0.02}),
+            difference=measure(0.02, 0.035, e.n, e.positives),
+            delong=Interval(low=-0.01, high=0.05, method="paired DeLong"),
             p=0.04,
             p_holm=None if e.positives < 30 else 0.2,
+            p_method="normal approximation over 2000 patient bootstrap replicates",
         )
         for f, e in known.items()
         if e.auroc

@@ -104,7 +104,7 @@ def differences(comparison: Comparison, ink: Ink = ON_LIGHT) -> Chart | None:
             name_of(finding),
             _p_words(pair.p_holm),
             pair.difference,
-            pair.difference.clustered,
+            pair.delong,
             _mark(pair.difference.positives),
         )
         for finding, pair in comparison.findings.items()
@@ -119,8 +119,8 @@ def differences(comparison: Comparison, ink: Ink = ON_LIGHT) -> Chart | None:
     return Chart(
         _forest(rows, "Difference in AUROC (right: this model ranks better)", 0.0, ink, bounds),
         "This model against the other",
-        f"{comparison.rows:,} radiographs that both judged. Thick bars: {_method(rows)}; thin bars: patients "
-        "resampled. p is adjusted for the number of findings (Holm).",
+        f"{comparison.rows:,} radiographs that both judged. Thick bars: {_method(rows)}; thin bars: "
+        "paired DeLong, images taken as independent. p is adjusted for the number of findings (Holm).",
         height=_height(rows),
     )
 

@@ -89,12 +89,12 @@ def describe(unit: str, replicates: int) -> str:
     return f"percentile of {replicates} {unit} bootstrap replicates"
 
 
-def percentile_interval(samples: Floats) -> tuple[float, float] | None:
-    """2.5th and 97.5th percentile of the finite samples; None when fewer than half are finite."""
+def percentile_interval(samples: Floats, level: float = LEVEL) -> tuple[float, float] | None:
+    """Percentiles of the finite samples that hold the share `level`; None when fewer than half are finite."""
     finite = samples[np.isfinite(samples)]
     if 2 * len(finite) < len(samples) or not len(finite):
         return None
-    low, high = np.quantile(finite, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    low, high = np.quantile(finite, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 

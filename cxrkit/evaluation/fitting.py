@@ -6,7 +6,7 @@ from the other folds of patients.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -18,7 +18,8 @@ from cxrkit.evaluation.measures import Floats, Stamp
 from cxrkit.evaluation.operating_points import fit_operating_points
 from cxrkit.evaluation.points import Call, fixed_calls, stated_call
 from cxrkit.evaluation.recalibration import Recalibrator, fit_isotonic, fit_platt, fit_temperature
-from cxrkit.evaluation.schema import FittedOn
+from cxrkit.evaluation.schema import FitKind, FittedOn
+from cxrkit.evaluation.splits import fitted_within
 from cxrkit.evaluation.validation import Scores, Validation, raw_probabilities
 
 RAW = "raw"
@@ -32,13 +33,15 @@ def forms_of(
     stamp: Stamp,
     validation: Validation | None,
     *,
+    seen_splits: Collection[str],
     seed: int,
 ) -> dict[str, dict[str, Form]]:
     """Finding -> name -> form of its probabilities besides the delivered one.
 
     ``raw`` is the sigmoid of the network's own logit, where the table states it; ``platt`` (per finding),
     ``temperature`` (one for the model) and ``isotonic`` (per finding, from 200 positives on) recalibrate
-    the logit. A form that could not be fitted is left out.
+    the logit. A form that could not be fitted is left out. `seen_splits` are those of the judged rows:
+    what the card fitted on one of them is marked.
     """
     forms: dict[str, dict[str, Form]] = {finding: {} for finding in findings}
     if scores.raw:
@@ -53,6 +56,8 @@ def forms_of(
                     forms[finding][method] = _crossed(crossed[method], k, stamp)
         return forms
     fitted_on = validation.scores
+    judged = any(fitted_within(validation.split, split) for split in seen_splits)
+    kind: FitKind = "judged" if validation.kind == "card" and judged else validation.kind
     temperature = fit_temperature(fitted_on.logits, fitted_on.labels)
     for k, finding in enumerate(findings):
         z, y = fitted_on.logits[:, k], fitted_on.labels[:, k]
@@ -66,8 +71,8 @@ def forms_of(
             if fit is not None:
                 forms[finding][method] = Form(
                     fit.apply(scores.logits[:, k]),
-                    FittedOn(kind=validation.kind, split=validation.split, n=fit.n, positives=fit.positives),
-                    _enough(fit.positives, fit.n),
+                    FittedOn(kind=kind, split=validation.split, n=fit.n, positives=fit.positives),
+                    _enough(fit.positives, fit.n) and kind != "judged",
                     fit.parameters,
                 )
     return forms
@@ -82,6 +87,7 @@ def calls_of(
     validation: Validation | None,
     threshold: float | None,
     *,
+    seen_splits: Collection[str],
     seed: int,
 ) -> dict[str, list[Call]]:
     """Finding -> how its operating points call the rows.
@@ -91,7 +97,7 @@ def calls_of(
     """
     columns = {finding: scores.probabilities[:, k] for k, finding in enumerate(findings)}
     if operating_points:
-        calls = {f: fixed_calls(operating_points, f, column, "card") for f, column in columns.items()}
+        calls = {f: fixed_calls(operating_points, f, column, seen_splits) for f, column in columns.items()}
     elif validation is not None:
         points = fit_operating_points(
             validation.scores.probabilities,
@@ -100,7 +106,7 @@ def calls_of(
             split=validation.split,
             weights_sha256=stamp.weights_sha256 or "",
         )
-        calls = {f: fixed_calls(points, f, column, validation.kind) for f, column in columns.items()}
+        calls = {f: fixed_calls(points, f, column, (), validation.kind) for f, column in columns.items()}
     else:
         calls = _cross_fitted_calls(scores, findings, group, stamp, seed)
     if threshold is not None:

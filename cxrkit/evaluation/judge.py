@@ -183,9 +183,8 @@ class FindingJudge:
                 for name, value, samples in zip((*PARTS, "ece"), values, drawn.T, strict=True)
             }
             ece = parts.pop("ece")
-            share = positives / n
             whole = parts.pop("brier").model_dump()
-            brier = Brier.model_validate({**whole, "of_constant_prevalence": share * (1 - share), **parts})
+            brier = Brier.model_validate({**whole, **parts})
         patients = group if stamp.unit == "patient" else None
         line = calibration_line(truth, p, patients) if drawn is not None else None
         return CalibrationState(
@@ -198,6 +197,8 @@ class FindingJudge:
             intercept=None if line is None else stamp.estimate(line.intercept),
             in_the_large=None if line is None else stamp.estimate(line.in_the_large),
             reliability=_reliability(truth, p) if drawn is not None else (),
+            split=stamp.split,
+            weights_sha256=stamp.weights_sha256,
         )
 
     def _curve(self, kind: Literal["roc", "precision_recall"], stamp: Stamp) -> Curve | None:

@@ -40,6 +40,8 @@ class Stamp:
 
     def measure(self, value: float, ends: Ends, n: int, positives: int, method: str | None = None) -> Measure:
         """A value with the ends of its interval; of the bootstrap unless `method` says otherwise."""
+        if ends is not None and ends[0] == ends[1]:
+            ends = None  # no draw differed, as where nothing is wrong: a width of 0 would claim certainty
         low, high = ends or (None, None)
         return Measure(
             value=float(value),
@@ -79,7 +81,8 @@ def area_measure(
         return None
     plain = stamp.measure(delong.value, statistic.interval(drawn), delong.n, delong.positives)
     ends = _ends(delong)
-    wald = None if ends is None else Interval(low=ends[0], high=ends[1], method=delong.method)
+    flat = ends is None or ends[0] == ends[1]
+    wald = None if ends is None or flat else Interval(low=ends[0], high=ends[1], method=delong.method)
     return Area(**plain.model_dump(), delong=wald)
 
 

@@ -6,15 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from scipy.stats import norm
 
 from cxrkit.errors import ManifestError
 from cxrkit.evaluation.bootstrap import Discrimination, Statistic, patient_numbers, percentile_interval, resample
 from cxrkit.evaluation.comparison import PairedAreas, holm, paired_delong
-from cxrkit.evaluation.measures import Floats, Stamp
-from cxrkit.evaluation.predictions import PROBABILITY, label_cells, patient_keys, probability_cells
-from cxrkit.evaluation.schema import Comparison, Interval, PairedDifference, Source
-
-IMAGE = "image"
+from cxrkit.evaluation.measures import Ends, Floats, Stamp, area_measure
+from cxrkit.evaluation.predictions import IMAGE, PROBABILITY, label_cells, patient_keys, probability_cells
+from cxrkit.evaluation.schema import Area, Comparison, Interval, PairedDifference, Source
 
 
 def compare_predictions(
@@ -55,26 +54,34 @@ def compare_predictions(
     if not common:
         raise ManifestError("The two tables of predictions share no finding.", "Compare models of the same findings.")
     group = patient_numbers(patient_keys(ours)[0])
+    clustered = stamp.unit == "patient" and len(np.unique(group)) < len(group)
     pairs: dict[str, PairedAreas] = {}
-    areas: dict[tuple[str, str], Discrimination] = {}
+    cells: dict[str, tuple[Floats, Floats, Floats]] = {}
     for finding in common:
         labels = label_cells(ours, finding)
         _check_labels(theirs, finding, labels)
         scores = probability_cells(ours, finding, labels), probability_cells(theirs, finding, labels)
         found = paired_delong(labels, *scores)
-        if found is None:
-            continue
-        pairs[finding] = found
-        for side, values in zip(("ours", "theirs"), scores, strict=True):
-            areas[finding, side] = Discrimination.of(labels, values, group)
-    statistics: dict[tuple[str, str], Statistic] = dict(areas)
-    drawn = resample(statistics, group, replicates=stamp.replicates, seed=seed) if pairs else {}
-    differences = {f: drawn[f, "ours"][:, 0] - drawn[f, "theirs"][:, 0] for f in pairs}
-    adjusted = holm([pair.p for pair in pairs.values()])
-    entries = {
-        finding: _entry(pair, p, differences[finding], areas[finding, "ours"], stamp)
-        for (finding, pair), p in zip(pairs.items(), adjusted, strict=True)
+        if found is not None:
+            pairs[finding], cells[finding] = found, (labels, *scores)
+    areas = {
+        (finding, side): Discrimination.of(labels, values, group)
+        for finding, (labels, *both) in cells.items()
+        for side, values in enumerate(both)
     }
+    statistics: dict[tuple[str, int], Statistic] = dict(areas)
+    drawn = resample(statistics, group, replicates=stamp.replicates, seed=seed) if pairs else {}
+    differences = {f: drawn[f, 0][:, 0] - drawn[f, 1][:, 0] for f in pairs}
+    p_values = [_p(pair, differences[f], clustered) for f, pair in pairs.items()]
+    entries = {}
+    for (finding, pair), p, adjusted in zip(pairs.items(), p_values, holm(p_values), strict=True):
+        labels, *both = cells[finding]
+        both_areas = [
+            area_measure(labels, values, areas[finding, side], drawn[finding, side][:, 0], stamp)
+            for side, values in enumerate(both)
+        ]
+        ends = areas[finding, 0].interval(differences[finding])
+        entries[finding] = _entry(pair, both_areas, ends if clustered else None, p, adjusted, clustered, stamp)
     macro = None
     if entries:
         spread = percentile_interval(np.mean(list(differences.values()), axis=0))
@@ -84,16 +91,35 @@ def compare_predictions(
     return Comparison(source=source, rows=len(ours), findings=entries, macro=macro)
 
 
+def _p(pair: PairedAreas, drawn: Floats, clustered: bool) -> float | None:
+    """Two-sided p: DeLong's, or from the spread of the resampled patients where patients have several images."""
+    if not clustered or pair.p == 1.0:
+        return pair.p
+    spread = float(np.nanstd(drawn, ddof=1))
+    return float(2 * norm.sf(abs(pair.difference.value) / spread)) if spread > 0 else None
+
+
 def _entry(
-    pair: PairedAreas, adjusted: float | None, drawn: Floats, area: Discrimination, stamp: Stamp
+    pair: PairedAreas,
+    areas: Sequence[Area | None],
+    ends: Ends,
+    p: float | None,
+    adjusted: float | None,
+    clustered: bool,
+    stamp: Stamp,
 ) -> PairedDifference:
-    difference = stamp.estimate(pair.difference)
-    assert difference is not None
-    clustered = area.interval(drawn)
-    if clustered is not None:
-        low, high = clustered
-        difference = difference.model_copy(update={"clustered": Interval(low=low, high=high, method=stamp.method)})
-    return PairedDifference(ours=pair.ours, theirs=pair.theirs, difference=difference, p=pair.p, p_holm=adjusted)
+    plain = stamp.estimate(pair.difference)
+    ours, theirs = areas
+    if plain is None or ours is None or theirs is None:
+        raise ValueError("a pair needs both classes")
+    delong = None
+    if plain.low is not None and plain.high is not None:
+        delong = Interval(low=plain.low, high=plain.high, method=plain.method)
+    difference = stamp.measure(plain.value, ends, plain.n, plain.positives) if clustered else plain
+    method = f"normal approximation over {stamp.method.removeprefix('percentile of ')}" if clustered else plain.method
+    return PairedDifference(
+        ours=ours, theirs=theirs, difference=difference, delong=delong, p=p, p_holm=adjusted, p_method=method
+    )
 
 
 def _paired(table: pd.DataFrame, other: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

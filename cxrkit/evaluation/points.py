@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from cxrkit.evaluation.measures import Floats, Stamp
 from cxrkit.evaluation.metrics import Confusion, Estimate
 from cxrkit.evaluation.rates import balanced_accuracy, f1, likelihood_ratio_negative, likelihood_ratio_positive
 from cxrkit.evaluation.schema import AtPoint, FitKind, FittedOn, Measure
+from cxrkit.evaluation.splits import fitted_within
 
 INTERVAL = "Wilson, images treated as independent"
 RATES = ("sensitivity", "specificity", "ppv", "npv")
@@ -44,15 +45,30 @@ class Call:
     fold_thresholds: tuple[float, ...] = ()
 
 
-def fixed_calls(points: Sequence[OperatingPoint], finding: str, probabilities: Floats, kind: FitKind) -> list[Call]:
-    """Operating points that were fitted beforehand, on other rows, applied as they are."""
+def fixed_calls(
+    points: Sequence[OperatingPoint],
+    finding: str,
+    probabilities: Floats,
+    seen_splits: Collection[str] = (),
+    kind: FitKind = "card",
+) -> list[Call]:
+    """Operating points that were fitted beforehand, applied as they are.
+
+    One that was fitted on a split of the judged rows themselves (`seen_splits`) is marked, and unsupported.
+    """
+    judged = {point.split for point in points if any(fitted_within(point.split, split) for split in seen_splits)}
     return [
         Call(
             rule=point.rule,
             called=probabilities >= point.threshold,
             threshold=point.threshold,
-            fitted_on=FittedOn(kind=kind, split=point.split, n=point.n, positives=point.positives),
-            supported=point.supported,
+            fitted_on=FittedOn(
+                kind="judged" if point.split in judged else kind,
+                split=point.split,
+                n=point.n,
+                positives=point.positives,
+            ),
+            supported=point.supported and point.split not in judged,
         )
         for point in points
         if point.finding == finding

@@ -18,6 +18,8 @@ from cxrkit.errors import ManifestError
 
 PROBABILITY = "prob_"
 LOGIT = "logit_"
+IMAGE = "image"
+LARGEST_LOGIT = 1e4
 ROW = "row"
 
 Floats = npt.NDArray[np.float64]
@@ -33,7 +35,7 @@ def findings_of(table: pd.DataFrame) -> tuple[str, ...]:
         It has none, or a probability without a label column.
     """
     names = tuple(c.removeprefix(PROBABILITY) for c in table.columns if c.startswith(PROBABILITY))
-    bare = [name for name in names if name not in table.columns]
+    bare = [name or "a finding without a name" for name in names if not name or name not in table.columns]
     if not names or bare:
         lacking = f"no label column for {', '.join(bare)}" if bare else "no column that starts with prob_"
         raise ManifestError(
@@ -88,38 +90,43 @@ def probability_cells(table: pd.DataFrame, finding: str, labels: Floats) -> Floa
 def logit_cells(table: pd.DataFrame, finding: str, labels: Floats) -> Floats | None:
     """Raw logits of one finding (n), or None where the table does not state them.
 
-    Raises `ManifestError` where the logit of a known label is missing or not finite.
+    Raises `ManifestError` where the logit of a known label is missing or beyond `LARGEST_LOGIT`.
     """
     if LOGIT + finding not in table.columns:
         return None
     values = _numbers(table, LOGIT + finding)
-    odd = np.flatnonzero(~np.isnan(labels) & ~np.isfinite(values))
+    odd = np.flatnonzero(~np.isnan(labels) & ~(np.abs(values) <= LARGEST_LOGIT))
     if len(odd):
         raise ManifestError(
-            f"The logit of {finding} in row {_row(table, odd)} is missing or not finite.",
+            f"The logit of {finding} in row {_row(table, odd)} is missing or not between -10,000 and 10,000.",
             "Give a logit for every row that has a label, or leave the column out.",
         )
     return values
 
 
-def stated_patients(table: pd.DataFrame) -> set[str] | None:
-    """Keys of the patients that the table names, or None where it has no such column."""
-    keys, unit = _patient_column(table)
-    return None if unit == "image" else set(keys.tolist()) - {""}
-
-
 def patient_keys(table: pd.DataFrame) -> tuple[npt.NDArray[np.str_], Unit]:
-    """Key of each row's patient and the unit that is resampled; a blank key is a patient of its own."""
-    keys, unit = _patient_column(table)
-    rows = np.array([f"row {i}" for i in range(len(table))])
-    return np.where(keys == "", rows, keys), unit
+    """Key of each row's patient, and the unit that is resampled.
+
+    A row whose patient is unknown counts as a patient of its own, together with the other rows of the
+    same image. The unit is the image where the table names no patient at all.
+    """
+    column = patient_column(table)
+    keys = np.full(len(table), "", dtype=object) if column is None else texts(table[column])
+    images = texts(table[IMAGE]) if IMAGE in table.columns else np.full(len(table), "", dtype=object)
+    alone = [f"image {image}" if image else f"row {row}" for row, image in enumerate(images)]
+    known = np.where(keys == "", alone, keys).astype(np.str_)
+    return known, "patient" if column is not None else "image"
 
 
-def _patient_column(table: pd.DataFrame) -> tuple[npt.NDArray[np.str_], Unit]:
-    column = next((c for c in ("patient_key", "patient_id") if c in table.columns), None)
-    if column is None:
-        return np.full(len(table), "", dtype=np.str_), "image"
-    return table[column].astype(object).fillna("").astype(str).str.strip().to_numpy(dtype=np.str_), "patient"
+def patient_column(table: pd.DataFrame) -> str | None:
+    """The column that names patients, ``patient_key`` before ``patient_id``; None where both are blank or absent."""
+    columns = [c for c in ("patient_key", "patient_id") if c in table.columns]
+    return next((c for c in columns if (texts(table[c]) != "").any()), None)
+
+
+def texts(cells: pd.Series) -> npt.NDArray[np.object_]:
+    """Trimmed text of cells, blank where there is nothing."""
+    return cells.astype(object).where(cells.notna(), "").astype(str).str.strip().to_numpy(dtype=object)
 
 
 def _row(table: pd.DataFrame, odd: npt.NDArray[np.int64]) -> int:

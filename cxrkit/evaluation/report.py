@@ -17,9 +17,9 @@ from cxrkit.evaluation.fitting import calls_of, forms_of
 from cxrkit.evaluation.judge import FindingJudge
 from cxrkit.evaluation.measures import Floats, Stamp
 from cxrkit.evaluation.metrics import LEVEL
-from cxrkit.evaluation.notes import TRAINING, notes_of
+from cxrkit.evaluation.notes import SPLIT, look, notes_of
 from cxrkit.evaluation.pairing import compare_predictions
-from cxrkit.evaluation.predictions import patient_keys
+from cxrkit.evaluation.predictions import patient_keys, texts
 from cxrkit.evaluation.schema import Bootstrap, Evaluation, FindingEvaluation, Macro, MacroArea, Measure, Source
 from cxrkit.evaluation.subgroups import variables_of
 from cxrkit.evaluation.validation import Scores, Validation
@@ -103,8 +103,11 @@ def evaluate_predictions(
     group = patient_numbers(patients)
     stamp = Stamp(split, model.weights_sha256, unit, replicates)
     variables = variables_of(table)
-    forms = forms_of(scores, findings, group, stamp, validation, seed=seed)
-    calls = calls_of(scores, findings, group, stamp, model.operating_points, validation, threshold, seed=seed)
+    seen = _splits(table, split)
+    forms = forms_of(scores, findings, group, stamp, validation, seen_splits=seen, seed=seed)
+    calls = calls_of(
+        scores, findings, group, stamp, model.operating_points, validation, threshold, seen_splits=seen, seed=seed
+    )
     judges = {
         finding: FindingJudge(
             scores.labels[:, k], scores.probabilities[:, k], forms[finding], calls[finding], variables, group
@@ -122,6 +125,11 @@ def evaluate_predictions(
         for finding, judge in judges.items()
     }
     areas = {finding: drawn[finding, "area"] for finding in findings}
+
+    def mean(name: str, column: int) -> MacroArea | None:
+        samples = {finding: values[:, column] for finding, values in areas.items()}
+        return _mean(name, judged, samples, scores.labels, stamp)
+
     comparison = None
     if against is not None:
         comparison = compare_predictions(table, against[0], findings, against[1], stamp, seed=seed)
@@ -135,13 +143,9 @@ def evaluate_predictions(
         level=LEVEL,
         bootstrap=Bootstrap(unit=unit, replicates=replicates, seed=seed),
         findings=judged,
-        macro=Macro(
-            auroc=_mean("auroc", judged, {f: a[:, 0] for f, a in areas.items()}, stamp),
-            auprc=_mean("auprc", judged, {f: a[:, 1] for f, a in areas.items()}, stamp),
-            brier=_mean("brier", judged, {f: a[:, 2] for f, a in areas.items()}, stamp),
-        ),
+        macro=Macro(auroc=mean("auroc", 0), auprc=mean("auprc", 1), brier=mean("brier", 2)),
         comparison=comparison,
-        notes=notes_of(judged, comparison, unit, _training_rows(table)),
+        notes=notes_of(judged, comparison, look(table, split, validation)),
     )
 
 
@@ -165,8 +169,9 @@ def to_metrics(evaluation: Evaluation) -> tuple[Metric, ...]:
     return tuple(metric for metric in found if metric is not None)
 
 
-def _training_rows(table: pd.DataFrame) -> int:
-    return int((table["split"] == TRAINING).sum()) if "split" in table.columns else 0
+def _splits(table: pd.DataFrame, split: str) -> set[str]:
+    """Names of the splits that the judged rows belong to."""
+    return {split} | (set(map(str, texts(table[SPLIT]))) if SPLIT in table.columns else set())
 
 
 def _metric(finding: str, name: str, value: Measure | None, counted: FindingEvaluation | MacroArea) -> Metric | None:
@@ -186,11 +191,16 @@ def _metric(finding: str, name: str, value: Measure | None, counted: FindingEval
 
 
 def _mean(
-    name: str, judged: Mapping[str, FindingEvaluation], samples: Mapping[str, Floats], stamp: Stamp
+    name: str,
+    judged: Mapping[str, FindingEvaluation],
+    samples: Mapping[str, Floats],
+    labels: Floats,
+    stamp: Stamp,
 ) -> MacroArea | None:
     """Plain mean over the findings that have the measure; None without any.
 
-    The interval is of the mean within each replicate, where every finding has an interval of its own.
+    Its n counts rows with a label of any of them, its positives add up over them. The interval is of
+    the mean within each replicate, where every finding has an interval of its own.
     """
     found = {f: getattr(entry, name) for f, entry in judged.items() if getattr(entry, name) is not None}
     if not found:
@@ -201,7 +211,7 @@ def _mean(
     plain = stamp.measure(
         float(np.mean([measure.value for measure in found.values()])),
         ends,
-        max(measure.n for measure in found.values()),
+        int(np.isfinite(labels[:, [finding in found for finding in judged]]).any(axis=1).sum()),
         sum(measure.positives for measure in found.values()),
     )
     return MacroArea(**plain.model_dump(), findings=tuple(found))

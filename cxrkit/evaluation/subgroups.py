@@ -6,6 +6,7 @@ are too small are named with the reason, and no gap is drawn from them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -15,16 +16,21 @@ import pandas as pd
 
 from cxrkit.evaluation.bootstrap import Counts, Discrimination, Rows, Statistic, percentile_interval
 from cxrkit.evaluation.measures import Floats, Stamp, area_measure
-from cxrkit.evaluation.metrics import proportion
+from cxrkit.evaluation.metrics import LEVEL, proportion
 from cxrkit.evaluation.points import Call, confusion_cells, rate_samples
+from cxrkit.evaluation.predictions import texts
 from cxrkit.evaluation.schema import Area, Gap, Group, Grouping, Measure
 from cxrkit.radiograph import age_band
 
 MINIMUM_GROUP = 10
 """A group with fewer positives, or fewer negatives, is not judged."""
 
-NOT_STATED = "not stated"
-_SEXES = {"f": "female", "female": "female", "m": "male", "male": "male"}
+NOT_STATED = "not stated, or not understood"
+_SEXES = {name: "female" for name in ("f", "female", "woman", "girl")} | {
+    name: "male" for name in ("m", "male", "man", "boy")
+}
+_AGE = re.compile(r"0*(\d+(?:\.\d+)?)\s*(?:y|years?)?", re.IGNORECASE)
+_LARGEST_RATIO = 100.0
 _VIEWS = ("view_position", "view")
 _BANDS = ("under 1", "1-5", "6-17", "18-44", "45-64", "65-89", "90 or over")
 
@@ -52,30 +58,28 @@ class Variable:
 
 
 def variables_of(table: pd.DataFrame) -> tuple[Variable, ...]:
-    """The variables that a predictions table states; unusable cells count as not stated.
+    """The variables that a predictions table states, with the cells that cannot be used as a group of their own.
 
-    ``sex`` (F, M), ``age`` in years or ``age_band``, ``view_position`` or ``view``, and
-    ``aspect_ratio`` (width by height), which is cut into tertiles of the rows.
+    ``sex`` (F, M, female, male ...), ``age`` in years (also as ``058Y``) or ``age_band``,
+    ``view_position`` or ``view``, and ``aspect_ratio`` (width by height), which is cut into tertiles of
+    the rows. A column without any usable cell has that one group; a blank column is no variable.
     """
     found: list[Variable] = []
+    table = table[[c for c in table.columns if (texts(table[c]) != "").any()]]
     if "sex" in table.columns:
-        found.append(_named("sex", [_SEXES.get(text.lower(), "") for text in _texts(table["sex"])]))
+        found.append(_named("sex", [_SEXES.get(text.lower(), "") for text in texts(table["sex"])]))
     if "age" in table.columns:
-        years = pd.to_numeric(_texts(table["age"]), errors="coerce").to_numpy(dtype=np.float64)
-        bands = [age_band(value) or "" if np.isfinite(value) else "" for value in years]
+        matches = [_AGE.fullmatch(str(text)) for text in texts(table["age"])]
+        bands = [age_band(float(match[1])) or "" if match else "" for match in matches]
         found.append(_named("age", bands, _BANDS))
     elif "age_band" in table.columns:
-        found.append(_named("age", list(_texts(table["age_band"])), _BANDS))
+        found.append(_named("age", [str(text) for text in texts(table["age_band"])], _BANDS))
     view = next((name for name in _VIEWS if name in table.columns), None)
     if view is not None:
-        found.append(_named("view", [text.upper() for text in _texts(table[view])]))
+        found.append(_named("view", [text.upper() for text in texts(table[view])]))
     if "aspect_ratio" in table.columns:
         found.append(_tertiles("aspect_ratio", table["aspect_ratio"]))
-    return tuple(variable for variable in found if set(variable.groups) - {NOT_STATED})
-
-
-def _texts(cells: pd.Series) -> pd.Series:
-    return cells.astype(object).where(cells.notna(), "").astype(str).str.strip()
+    return tuple(found)
 
 
 def _named(name: str, labels: Sequence[str], order: Sequence[str] = ()) -> Variable:
@@ -85,8 +89,8 @@ def _named(name: str, labels: Sequence[str], order: Sequence[str] = ()) -> Varia
 
 
 def _tertiles(name: str, cells: pd.Series) -> Variable:
-    values = pd.to_numeric(_texts(cells), errors="coerce").to_numpy(dtype=np.float64)
-    known = np.isfinite(values)
+    values = np.array(pd.to_numeric(pd.Series(texts(cells)), errors="coerce"), dtype=np.float64)
+    known = (values > 0) & (values < _LARGEST_RATIO)
     values = np.where(known, values, np.nan)
     if len(np.unique(values[known])) < 3:
         return Variable(name, {})
@@ -203,7 +207,10 @@ class SubgroupJudge:
         return group, drawn
 
     def _gap(self, measure: str, groups: Sequence[Group], drawn: Mapping[str, Floats], stamp: Stamp) -> Gap | None:
-        """Between the two groups that lie furthest apart; None where fewer than two were judged."""
+        """Between the two groups that lie furthest apart; None where fewer than two were judged.
+
+        As the pair is chosen on the judged rows, the interval is widened for the number of pairs (Bonferroni).
+        """
         values = {
             group.name: found
             for group in groups
@@ -215,11 +222,14 @@ class SubgroupJudge:
             return None
         ordered = sorted(values, key=lambda name: (values[name].value, name))
         lowest, highest = ordered[0], ordered[-1]
+        pairs = len(values) * (len(values) - 1) // 2
+        adjusted = f"; adjusted for the choice among {pairs} pairs (Bonferroni)" if pairs > 1 else ""
         difference = stamp.measure(
             values[highest].value - values[lowest].value,
-            percentile_interval(drawn[highest] - drawn[lowest]),
+            percentile_interval(drawn[highest] - drawn[lowest], 1 - (1 - LEVEL) / pairs),
             values[highest].n + values[lowest].n,
             values[highest].positives + values[lowest].positives,
+            stamp.method + adjusted,
         )
         return Gap(measure=measure, lowest=lowest, highest=highest, difference=difference)
 
@@ -227,7 +237,7 @@ class SubgroupJudge:
         truth = self.labels[mask]
         positives, negatives = int((truth == 1).sum()), int((truth == 0).sum())
         if name == NOT_STATED:
-            return "the table does not state the group of these rows"
+            return "the table does not say to which group these rows belong, or not in a way that is understood"
         if min(positives, negatives) < MINIMUM_GROUP:
             return f"fewer than {MINIMUM_GROUP} positives or negatives ({positives} and {negatives})"
         return None

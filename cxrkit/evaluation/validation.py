@@ -12,9 +12,9 @@ import pandas as pd
 from scipy.special import expit
 
 from cxrkit.card import Calibration, ValidationScores
-from cxrkit.errors import ManifestError
 from cxrkit.evaluation.calibration_line import clipped_logit
-from cxrkit.evaluation.predictions import label_cells, logit_cells, probability_cells, stated_patients
+from cxrkit.evaluation.overlap import comparable, refuse_overlap
+from cxrkit.evaluation.predictions import label_cells, logit_cells, probability_cells
 
 Floats = npt.NDArray[np.float64]
 
@@ -64,22 +64,39 @@ class Validation:
         How the part is called in records.
     scores
         Its m x k labels and scores.
+    checked
+        Whether it could be told that no patient or image of it is also judged.
     """
 
     kind: Literal["card", "rows"]
     split: str
     scores: Scores
+    checked: bool = True
 
     @classmethod
-    def of_table(cls, table: pd.DataFrame, findings: Sequence[str], *, split: str, judged: pd.DataFrame) -> Validation:
-        """From a predictions table; raises `ManifestError` where a patient (or an image) is also judged."""
-        shared = _shared(table, judged)
-        if shared:
-            raise ManifestError(
-                f"{shared} patients or images of the rows to fit on are also among the rows to judge.",
-                "Fit on other patients: what is fitted on the judged rows flatters.",
-            )
-        return cls("rows", split, Scores.of_table(table, findings))
+    def of_table(
+        cls, table: pd.DataFrame, findings: Sequence[str], *, split: str, judged: pd.DataFrame, same_file: bool = False
+    ) -> Validation:
+        """From a predictions table whose rows are not those to judge.
+
+        Parameters
+        ----------
+        table, judged
+            Rows to fit on, and rows to judge.
+        split
+            How the rows to fit on are called.
+        same_file
+            Whether both come from one file, so that their row numbers can be compared.
+
+        Raises
+        ------
+        ManifestError
+            A row, a patient or an image is on both sides, or many rows to judge have the very scores of
+            rows to fit on.
+        """
+        refuse_overlap(table, judged, findings, same_file=same_file)
+        scores = Scores.of_table(table, findings)
+        return cls("rows", split, scores, checked=comparable(table, judged) or same_file)
 
     @classmethod
     def of_card(
@@ -103,13 +120,3 @@ class Validation:
 def raw_probabilities(scores: Scores) -> Floats:
     """Sigmoid of the network's own logits."""
     return np.asarray(expit(scores.logits), dtype=np.float64)
-
-
-def _shared(a: pd.DataFrame, b: pd.DataFrame) -> int:
-    """Number of patients, else of images, that two tables share; 0 where neither is stated."""
-    ours, theirs = stated_patients(a), stated_patients(b)
-    if ours is not None and theirs is not None:
-        return len(ours & theirs)
-    if "image" in a.columns and "image" in b.columns:
-        return len(set(a["image"]) & set(b["image"]))
-    return 0

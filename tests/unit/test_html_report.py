@@ -159,7 +159,7 @@ def test_weak_evidence_is_marked_wherever_it_stands(page: Page) -> None:
 
 def test_small_groups_give_their_reason(page: Page) -> None:
     assert "not judged: fewer than 10 positives or negatives" in page.text
-    assert "Gaps, not adjusted for their number" in page.text
+    assert "Gaps, each adjusted for the choice of its two groups" in page.text
 
 
 def test_another_prevalence_is_explained_and_the_same_one_is_not() -> None:

@@ -13,7 +13,7 @@ from cxrkit.card import Calibration, Metric, OperatingPoint, ValidationScores
 from cxrkit.data.manifest import read_manifest
 from cxrkit.data.table import read_table, select_rows
 from cxrkit.errors import FindingUnknown, ManifestError
-from cxrkit.evaluation.predictions import findings_of
+from cxrkit.evaluation.predictions import findings_of, patient_keys
 from cxrkit.evaluation.report import Model, evaluate_predictions, to_metrics
 from cxrkit.evaluation.schema import Evaluation, Source
 from cxrkit.evaluation.summary import format_evaluation
@@ -214,16 +214,109 @@ def test_a_named_validation_part_is_what_is_fitted_on():
     assert got.calibration["platt"].fitted_on.n == 500
     # logits are those of the probabilities, and these were drawn with slope 1: recalibration has little to do
     assert got.calibration["platt"].parameters["slope"] == pytest.approx(2, abs=0.5)
-    with pytest.raises(ManifestError, match="also among the rows to judge"):
-        Validation.of_table(fit, ["Mass"], split="val", judged=fit.iloc[:3])
-    images = fit.drop(columns="patient_id")
-    with pytest.raises(ManifestError, match="also among the rows to judge"):
-        Validation.of_table(images, ["Mass"], split="val", judged=images.iloc[:3])
+    assert validation.checked
 
 
-def test_blank_patients_of_two_tables_are_not_one_patient():
-    fit, table = predictions(50).assign(patient_id=""), predictions(40).assign(patient_id="")
-    assert Validation.of_table(fit, ["Mass"], split="val", judged=table).split == "val"
+def as_text(table):
+    return table.astype(object).where(table.notna(), "").astype(str)
+
+
+@pytest.mark.parametrize(
+    ("change_fit", "change_judged", "message"),
+    [
+        (lambda t: t, lambda t: t.assign(image="x" + t["image"]), "patients"),
+        (lambda t: t, lambda t: t.assign(patient_id="000" + t["patient_id"], image="x"), "patients"),
+        (lambda t: t.drop(columns="patient_id"), lambda t: t.drop(columns="patient_id"), "images"),
+        (lambda t: t.assign(patient_id=""), lambda t: t.assign(patient_id=""), "images"),
+        (lambda t: t.assign(image="a/" + t["image"]), lambda t: t.drop(columns="patient_id"), "images"),
+        (
+            lambda t: t.rename(columns={"patient_id": "patient_key"}).drop(columns="image"),
+            lambda t: t,
+            "exactly the labels and probabilities",
+        ),
+        (
+            lambda t: t.drop(columns=["patient_id", "image"]),
+            lambda t: t.drop(columns=["patient_id", "image"]),
+            "exactly the labels and probabilities",
+        ),
+    ],
+)
+def test_fitting_on_judged_rows_is_refused_however_it_is_disguised(change_fit, change_judged, message):
+    fit = predictions(300, seed=7).assign(patient_id=[f"{k + 7}" for k in range(300)])
+    with pytest.raises(ManifestError, match=message):
+        Validation.of_table(change_fit(fit), ["Mass"], split="val", judged=as_text(change_judged(fit.iloc[20:80])))
+    rows = fit.drop(columns=["patient_id", "image"]).assign(Mass=0.0, prob_Mass=0.5)
+    with pytest.raises(ManifestError, match="60 rows to fit on"):
+        Validation.of_table(rows, ["Mass"], split="val", judged=rows.iloc[20:80], same_file=True)
+
+
+def test_rows_that_only_look_alike_may_be_fitted_on():
+    """Rounded scores repeat by chance, and blank patients of two tables are not one patient."""
+    fit, table = (
+        predictions(400, seed=s).assign(patient_id="", image=[f"{s}/{i}.png" for i in range(400)]).round(2)
+        for s in (1, 2)
+    )
+    assert Validation.of_table(fit, ["Mass"], split="val", judged=table).checked
+    bare = fit.drop(columns=["image", "patient_id"])
+    unchecked = Validation.of_table(bare, ["Mass", "Nodule"], split="val", judged=table)
+    assert not unchecked.checked
+    assert any("could not be told" in note for note in judge(table, validation=unchecked).notes)
+
+
+@pytest.mark.parametrize(
+    ("fitted", "split", "rows", "judged"),
+    [
+        ("val", "val", None, True),
+        ("val", "all rows", ["train", "val", "test"], True),
+        ("val (cut out of train)", "train", None, True),
+        ("val", "test", None, False),
+        ("val (cut out of train)", "val", None, False),
+    ],
+)
+def test_what_the_card_fitted_on_the_judged_split_is_no_evidence(fitted, split, rows, judged):
+    table = predictions() if rows is None else predictions().assign(split=rows * 80)
+    at = OperatingPoint("Mass", "youden", 0.5, 0.9, 0.8, fitted, 300, 90, SHA)
+    got = judge(table, ["Mass"], points=[at], split=split)
+    point_ = got.findings["Mass"].operating_points["youden"]
+    assert (point_.fitted_on.kind == "judged") is judged
+    assert point_.supported is not judged
+    assert any("is no evidence" in note for note in got.notes) is judged
+
+
+def test_what_is_left_out_is_said():
+    table = predictions().assign(
+        Hernia=0, prob_Hernia=0.01, Edema=[1] * 9 + [0] * 231, prob_Edema=np.linspace(0, 1, 240)
+    )
+    table.loc[:19, "patient_id"] = ""
+    table.loc[5, "image"] = "4.png"
+    table["sex"] = "weiblich"
+    notes = " ".join(judge(table, ["Mass", "Hernia", "Edema"]).notes)
+    assert "hence without AUROC and in no mean of it: Hernia." in notes
+    assert "Fewer than 30 positives or negatives: Edema." in notes
+    assert "20 of 240 rows name no patient" in notes
+    assert "1 rows show an image that another row shows" in notes
+    assert "No cell could be understood of: sex" in notes
+    one_sided = judge(table, ["Mass", "Nodule"], validation=Validation.of_table(
+        predictions(seed=3).assign(Nodule=0, image="other"), ["Mass", "Nodule"], split="val", judged=table))  # fmt: skip
+    assert any(note == "No operating point could be fitted for Nodule." for note in one_sided.notes)
+
+
+def test_a_blank_column_of_patients_is_none_and_copies_of_an_image_stay_together():
+    table = predictions().assign(patient_id="", image=[f"{i % 80}.png" for i in range(240)])
+    got = judge(table)
+    assert (got.bootstrap.unit, got.patients) == ("image", None)
+    assert any("names no patients" in note for note in got.notes)
+    keys, _ = patient_keys(table)
+    assert len(set(keys)) == 80
+
+
+def test_perfect_and_constant_scores_claim_no_certainty():
+    y = np.arange(16) % 2
+    perfect = judge(pd.DataFrame({"Mass": y, "prob_Mass": 0.2 + 0.5 * y}), ["Mass"]).findings["Mass"]
+    assert (perfect.auroc.value, perfect.auroc.low, perfect.auroc.delong) == (1, None, None)
+    assert perfect.auprc.low is None
+    constant = judge(pd.DataFrame({"Mass": y, "prob_Mass": 0.3}), ["Mass"]).findings["Mass"]
+    assert (constant.auroc.value, constant.auroc.low) == (0.5, None)
 
 
 def test_the_scores_of_a_card_are_undone_to_logits():
@@ -250,15 +343,16 @@ def test_raw_logits_show_calibration_before_and_after():
         total = parts.reliability.value - parts.resolution.value + parts.uncertainty.value + parts.within_bins.value
         assert total == pytest.approx(parts.value, abs=1e-12)
         assert sum(b.n for b in state.reliability) == 800
-    with pytest.raises(ManifestError, match="logit of Mass in row 4"):
-        judge(table.assign(logit_Mass=np.where(table.index == 2, np.inf, table["logit_Mass"])))
+    for beyond in (np.inf, 1e308):
+        with pytest.raises(ManifestError, match="logit of Mass in row 4"):
+            judge(table.assign(logit_Mass=np.where(table.index == 2, beyond, table["logit_Mass"])))
     assert not Scores.of_table(table.drop(columns="logit_Nodule"), ["Mass", "Nodule"]).raw
 
 
 def test_rows_of_the_training_split_are_named_first():
     table = predictions().assign(split=["train", "test", "test"] * 80)
-    assert judge(table).notes[0].startswith("80 of these rows belong to the split train")
-    assert not any("split train" in note for note in judge(table[table["split"] == "test"]).notes)
+    assert judge(table).notes[0].startswith("80 of these rows belong to a training split")
+    assert not any("training split" in note for note in judge(table[table["split"] == "test"]).notes)
 
 
 def test_net_benefit_and_curves():
@@ -297,13 +391,20 @@ def test_a_paired_comparison_joins_by_image():
     pair = got.findings["Mass"]
     rows = table["image"].isin(other["image"])
     joined = table[rows].merge(other[["image", "prob_Mass"]], on="image", suffixes=("", "_other"))
-    assert pair.ours == pytest.approx(roc_auc_score(joined["Mass"], joined["prob_Mass"]))
-    assert pair.theirs == pytest.approx(roc_auc_score(joined["Mass"], joined["prob_Mass_other"]))
-    assert pair.difference.value == pytest.approx(pair.ours - pair.theirs)
+    assert pair.ours.value == pytest.approx(roc_auc_score(joined["Mass"], joined["prob_Mass"]))
+    assert pair.theirs.value == pytest.approx(roc_auc_score(joined["Mass"], joined["prob_Mass_other"]))
+    assert pair.difference.value == pytest.approx(pair.ours.value - pair.theirs.value)
     assert pair.p < 0.001
-    assert pair.difference.clustered.low > 0
+    assert pair.difference.low > 0
+    assert "patient bootstrap" in pair.difference.method
+    assert "patient bootstrap" in pair.p_method
+    assert pair.delong.low > 0
+    alone = table.assign(patient_id=table["image"])
+    single = judge(alone, against=(other, SOURCE)).comparison.findings["Mass"]
+    assert (single.difference.method, single.p_method) == ("paired DeLong", "paired DeLong")
+    assert single.difference.low == single.delong.low
     same = judge(table, against=(table, SOURCE)).comparison.findings["Mass"]
-    assert (same.difference.value, same.difference.low, same.difference.high) == (0, 0, 0)
+    assert (same.difference.value, same.difference.low, same.p) == (0, None, 1)
     for broken, message in (
         (other.drop(columns="image"), "column image"),
         (pd.concat([other, other]), "twice"),
@@ -317,6 +418,8 @@ def test_a_paired_comparison_joins_by_image():
 
 def test_findings_come_from_the_probability_columns():
     assert findings_of(predictions()) == ("Mass", "Nodule")
+    with pytest.raises(ManifestError, match="finding without a name"):
+        findings_of(pd.DataFrame({"": [1], "prob_": [0.1]}))
     with pytest.raises(ManifestError, match="starts with prob_"):
         findings_of(pd.DataFrame({"Mass": [1]}))
     with pytest.raises(ManifestError, match="no label column for Mass"):

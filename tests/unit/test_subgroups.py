@@ -40,10 +40,10 @@ def judge(rows):
 def test_variables_are_read_as_people_write_them():
     rows = pd.DataFrame(
         {
-            "sex": ["F", " female", "M", "male", "other", ""],
-            "age": ["0", "5", "017", "44", "999", "unknown"],
+            "sex": ["F", " female", "M", "man", "other", ""],
+            "age": ["0", "5", "017Y", "44 years", "999", "unknown"],
             "view": ["pa", "AP", "PA", "", "pa", "ap"],
-            "aspect_ratio": ["1", "1.1", "1.2", "1.3", "1.4", ""],
+            "aspect_ratio": ["1", "1.1", "1.2", "1.3", "1.4", "1e300"],
         }
     )
     found = {v.name: {g: np.flatnonzero(m).tolist() for g, m in v.groups.items()} for v in variables_of(rows)}
@@ -51,7 +51,9 @@ def test_variables_are_read_as_people_write_them():
     assert found["age"] == {"under 1": [0], "1-5": [1], "6-17": [2], "18-44": [3], NOT_STATED: [4, 5]}
     assert found["view"] == {"AP": [1, 5], "PA": [0, 2, 4], NOT_STATED: [3]}
     assert list(found["aspect_ratio"].values()) == [[0, 1], [2], [3, 4], [5]]
-    assert variables_of(pd.DataFrame({"sex": ["", ""], "aspect_ratio": [1.0, 1.0]})) == ()
+    assert variables_of(pd.DataFrame({"sex": ["", ""]})) == ()
+    odd = variables_of(pd.DataFrame({"sex": ["weiblich", "x"], "aspect_ratio": [1.0, 1.0]}))
+    assert [(v.name, set(v.groups)) for v in odd] == [("sex", {NOT_STATED}), ("aspect_ratio", set())]
     bands = variables_of(pd.DataFrame({"age_band": ["18-44", "1-5"]}))[0]
     assert list(bands.groups) == ["1-5", "18-44"]
 
@@ -80,7 +82,7 @@ def test_groups_that_are_too_small_or_not_stated_are_named_and_not_judged():
     got = judge(rows)
     unstated = next(group for group in got["sex"].groups if group.name == NOT_STATED)
     assert unstated.auroc is None
-    assert "does not state" in unstated.reason
+    assert "does not say" in unstated.reason
     assert unstated.n == 41
     small = next(group for group in got["view"].groups if group.name == "AP")
     assert small.reason.startswith("fewer than 10 positives or negatives")
@@ -102,3 +104,11 @@ def test_the_interval_of_a_gap_holds_no_gap_where_there_is_none():
     rows = table().assign(sex=np.where(np.random.default_rng(2).random(600) < 0.5, "F", "M"))
     gap = next(gap for gap in judge(rows)["sex"].gaps if gap.measure == "auroc")
     assert gap.difference.low < 0 < gap.difference.value < gap.difference.high
+
+
+def test_the_choice_of_the_two_furthest_groups_widens_the_interval():
+    rows = table().assign(age=np.repeat([10, 30, 50, 70], 150))
+    gap = next(gap for gap in judge(rows)["age"].gaps if gap.measure == "auroc")
+    assert "adjusted for the choice among 6 pairs" in gap.difference.method
+    two = next(gap for gap in judge(rows)["sex"].gaps if gap.measure == "auroc")
+    assert "adjusted" not in two.difference.method

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-FitKind = Literal["card", "rows", "cross-fit", "stated"]
+FitKind = Literal["card", "rows", "cross-fit", "stated", "judged"]
 
 
 class Part(BaseModel):
@@ -63,11 +63,10 @@ class Brier(Measure):
     """Brier score and its parts: value = reliability - resolution + uncertainty + within_bins.
 
     (Murphy 1973, over the bins of the reliability diagram; the last part is what the spread of the
-    probabilities inside a bin adds, Stephenson et al. 2008.) `of_constant_prevalence` is the score of
-    always stating the prevalence.
+    probabilities inside a bin adds, Stephenson et al. 2008.) `uncertainty` is also the score of always
+    stating the prevalence.
     """
 
-    of_constant_prevalence: float
     reliability: Measure
     resolution: Measure
     uncertainty: Measure
@@ -75,10 +74,12 @@ class Brier(Measure):
 
 
 class FittedOn(Part):
-    """Rows on which a threshold or a calibration was fitted, never those that it is judged on.
+    """Rows on which a threshold or a calibration was fitted; those that it is judged on only where that is said.
 
     `kind`: ``card`` (stored with the weights), ``rows`` (a validation part that was named), ``cross-fit``
-    (each judged row by what the other folds of patients gave), ``stated`` (given by hand, not fitted).
+    (each judged row by what the other folds of patients gave), ``stated`` (given by hand, not fitted), or
+    ``judged``: the card's, but the judged rows are of the very split that it was fitted on, so that what
+    it gives is no evidence.
     """
 
     kind: FitKind
@@ -142,6 +143,8 @@ class CalibrationState(Part):
     intercept: Measure | None
     in_the_large: Measure | None
     reliability: tuple[ReliabilityBin, ...]
+    split: str
+    weights_sha256: str | None
 
 
 class Curve(Part):

@@ -17,6 +17,7 @@ from cxrkit.evaluation.schema.estimates import (
     CalibrationState,
     Curve,
     DecisionCurve,
+    Interval,
     Measure,
     Part,
     Precision,
@@ -107,16 +108,20 @@ class Source(Part):
 
 
 class PairedDifference(Part):
-    """AUROC of this model less that of the other on the same rows (DeLong et al. 1988).
+    """AUROC of this model less that of the other on the same rows.
 
-    `difference.clustered` resamples patients; `p` is two-sided, `p_holm` adjusted over the findings.
+    Where patients have several images, interval and p of `difference` come from resampled patients;
+    else they are DeLong's (1988), which takes images as independent and stands in `delong` anyhow.
+    `p` is two-sided, `p_holm` adjusted over the findings.
     """
 
-    ours: float
-    theirs: float
+    ours: Area
+    theirs: Area
     difference: Measure
+    delong: Interval | None
     p: float | None
     p_holm: float | None
+    p_method: str
 
 
 class Comparison(Part):

@@ -143,6 +143,7 @@ def fitted_words(fitted_on: FittedOn | None) -> str:
         "rows": f"fitted on the split {fitted_on.split} ({rows})",
         "cross-fit": f"cross-fitted: each fold of patients is judged by what the others gave ({rows})",
         "stated": "stated by hand, not fitted",
+        "judged": f"stored with the weights, but fitted on the split that is judged here ({rows}): no evidence",
     }[fitted_on.kind]
 
 
@@ -152,6 +153,8 @@ def support_words(fitted_on: FittedOn | None, supported: bool) -> str:
         return ""
     if fitted_on is None:
         return "unsupported"
+    if fitted_on.kind == "judged":
+        return "unsupported: fitted on the split that is judged here"
     return (
         f"unsupported: fitted on {fitted_on.positives:,} positives and "
         f"{fitted_on.n - fitted_on.positives:,} negatives; "

@@ -128,7 +128,7 @@ def _facts(entry: FindingEvaluation) -> tuple[tuple[str, Cell], ...]:
     delong = "" if entry.auroc is None else f"DeLong {interval_of(entry.auroc.delong)}"
     skill = "" if entry.auprc is None else f"no skill: {number(entry.auprc.prevalence)}"
     constant = (
-        "" if entry.brier is None else f"always stating the prevalence: {number(entry.brier.of_constant_prevalence, 4)}"
+        "" if entry.brier is None else f"always stating the prevalence: {number(entry.brier.uncertainty.value, 4)}"
     )
     return (
         ("Positives", Cell(f"{entry.positives:,}", f"of {entry.n:,} rows with a label")),

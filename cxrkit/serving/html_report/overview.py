@@ -96,8 +96,8 @@ def comparison_table(comparison: Comparison) -> Table:
         (
             Cell(finding_text(finding).label),
             Cell(f"{pair.difference.positives:,}", f"of {pair.difference.n:,}"),
-            Cell(number(pair.ours)),
-            Cell(number(pair.theirs)),
+            decimal(pair.ours, ""),
+            decimal(pair.theirs, ""),
             decimal(pair.difference, ""),
             _p(pair.p),
             _p(pair.p_holm),
