@@ -211,9 +211,9 @@ def _require_room(missing: list[PublicFile], home: Path) -> None:
 
 
 def _by_hand(chosen: PublicSet, missing: list[PublicFile]) -> str:
-    names = "; ".join(f"{file.name} from {file.address}" for file in missing)
+    names = "".join(f"\n  {file.name} from {file.address}" for file in missing)
     return (
-        f"To fetch by hand, on any computer with a network: {names} (publisher's page: {chosen.home}). "
+        f"To fetch by hand, on any computer with a network:{names}\nPublisher's page: {chosen.home}. "
         f"{chosen.by_hand} Then run the same command again: it checks them."
     )
 
