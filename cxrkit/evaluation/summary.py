@@ -104,7 +104,7 @@ def _pair_rows(evaluation: Evaluation) -> list[tuple[str, ...]]:
     if comparison is None:
         return [_PAIRS]
     rows: list[tuple[str, ...]] = [
-        (finding, f"{pair.ours:.3f}", f"{pair.theirs:.3f}", _interval(pair.difference), _p(pair.p), _p(pair.p_holm))
+        (finding, _plain(pair.ours, 3), _plain(pair.theirs, 3), _interval(pair.difference), _p(pair.p), _p(pair.p_holm))
         for finding, pair in comparison.findings.items()
     ]
     rows.append((f"mean, {comparison.rows} images", "", "", _interval(comparison.macro), "", ""))
