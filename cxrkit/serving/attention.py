@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from cxrkit.data.manifest import IMAGE, Manifest
-from cxrkit.errors import ManifestError, RadiographError
 from cxrkit.evaluation.bootstrap import REPLICATES, percentile_interval
 from cxrkit.evaluation.localisation import ALL, bootstrap_means
 from cxrkit.evaluation.maps import SIDE, enlarge, reach
@@ -20,9 +19,9 @@ from cxrkit.evaluation.measures import Stamp
 from cxrkit.evaluation.predictions import patient_keys
 from cxrkit.evaluation.schema import Attention, EvidenceShare, Measure, RandomisedStage
 from cxrkit.evaluation.similarity import border_band, evidence_share, map_similarity
-from cxrkit.imaging.loading import load_radiograph
+from cxrkit.serving.bulk import read_row
 from cxrkit.serving.judging import ALL_ROWS
-from cxrkit.serving.localising import fractions, radiographs, splits_of
+from cxrkit.serving.localising import fractions, splits_of
 
 if TYPE_CHECKING:
     from cxrkit.model.manager import XRayModelManager
@@ -102,7 +101,8 @@ def examine_attention(
     stamp = Stamp(split, manager.preset.weights_sha256, unit, REPLICATES)
     shares: dict[tuple[str, str], _Values] = {}
     tensors, trained = [], []
-    for done, (row, radiograph) in enumerate(radiographs(manifest, rows), start=1):
+    for done, row in enumerate(rows, start=1):
+        radiograph = read_row(manifest.images[row], manifest.rows[row])
         tensor = manager.preprocess(radiograph)
         explanations = manager.read_tensor(tensor, radiograph).explanations
         tensors.append(tensor)
@@ -163,12 +163,7 @@ def _lungs(manifest: Manifest, row: int) -> Mask | None:
     image = PurePath(manifest.table[IMAGE].iloc[row])
     path = manifest.images[row]
     home = path.parent if image.is_absolute() else path.parents[len(image.parts) - 1]
-    number = manifest.rows[row]
-    try:
-        pixels = load_radiograph(home / name).pixels
-    except RadiographError as error:
-        message = f"The mask in row {number} of the table cannot be read. {error.message}"
-        raise ManifestError(message, error.remedy) from error
+    pixels = read_row(home / name, manifest.rows[row], "mask").pixels
     bright = (pixels > 0.5).astype(np.float32)
     return np.asarray(cv2.resize(bright, (SIDE, SIDE), interpolation=cv2.INTER_AREA) >= 0.5, dtype=np.bool_)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -88,6 +89,30 @@ def score_manifest(
     return pd.DataFrame(columns)
 
 
+def read_row(path: Path, row: int, what: str = "image") -> Radiograph:
+    """Read a file that a table names.
+
+    Parameters
+    ----------
+    path
+        The file.
+    row
+        Number of its row in the CSV, of which the header is 1.
+    what
+        What the file is to the row, for the error.
+
+    Raises
+    ------
+    ManifestError
+        It cannot be read as a radiograph. The error names the row, never the file.
+    """
+    try:
+        return load_radiograph(path)
+    except RadiographError as error:
+        message = f"The {what} in row {row} of the table cannot be read. {error.message}"
+        raise ManifestError(message, error.remedy) from error
+
+
 @dataclass(frozen=True)
 class _Facts:
     """What is kept of a radiograph after it was scored."""
@@ -99,12 +124,8 @@ class _Facts:
 
 
 def _radiographs(manifest: Manifest, seen: list[_Facts]) -> Iterator[Radiograph]:
-    for row, path in zip(manifest.rows, manifest.images, strict=True):
-        try:
-            radiograph = load_radiograph(path)
-        except RadiographError as error:
-            message = f"The image in row {row} of the table cannot be read. {error.message}"
-            raise ManifestError(message, error.remedy) from error
+    for row, path in zip(manifest.rows.tolist(), manifest.images, strict=True):
+        radiograph = read_row(path, row)
         aspect = radiograph.width / radiograph.height
         seen.append(_Facts(aspect, radiograph.sex, radiograph.age_band, radiograph.view))
         yield radiograph

@@ -15,12 +15,11 @@ import pandas as pd
 
 from cxrkit.charts.overlay import blended, display_copy, jpeg_uri
 from cxrkit.data.manifest import Manifest
-from cxrkit.errors import ManifestError, RadiographError
 from cxrkit.evaluation.predictions import label_cells, probability_cells
 from cxrkit.evaluation.schema import AtPoint, Evaluation, FindingEvaluation
-from cxrkit.imaging.loading import load_radiograph
 from cxrkit.radiograph import Radiograph
 from cxrkit.reading import Explanation, Reading
+from cxrkit.serving.bulk import read_row
 
 Kind = Literal["true positive", "false positive", "false negative"]
 KINDS: tuple[Kind, ...] = ("true positive", "false positive", "false negative")
@@ -198,7 +197,7 @@ def render(
     pictures: dict[tuple[str, Pick], Picture] = {}
     for done, place in enumerate(sorted(wanted), start=1):
         row = int(manifest.rows[place])
-        radiograph = _load(manifest, place, row)
+        radiograph = read_row(manifest.images[place], row)
         explanations = manager.read(radiograph).explanations
         for finding, pick in wanted[place]:
             pictures[finding, pick] = _picture(radiograph, explanations[finding], pick, row)
@@ -214,14 +213,6 @@ def render(
         )
         for finding, chosen in picks.items()
     }
-
-
-def _load(manifest: Manifest, place: int, row: int) -> Radiograph:
-    try:
-        return load_radiograph(manifest.images[place])
-    except RadiographError as error:
-        message = f"The image in row {row} of the table cannot be read. {error.message}"
-        raise ManifestError(message, error.remedy) from error
 
 
 def _picture(radiograph: Radiograph, explanation: Explanation, pick: Pick, row: int) -> Picture:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import numpy as np
@@ -11,15 +11,16 @@ import numpy.typing as npt
 from cxrkit.data.boxes import Boxes
 from cxrkit.data.manifest import Manifest
 from cxrkit.data.table import SPLIT
-from cxrkit.errors import ManifestError, RadiographError
+from cxrkit.errors import ManifestError
 from cxrkit.evaluation.localisation import Pair, localisation_entries
 from cxrkit.evaluation.maps import Covered
 from cxrkit.evaluation.predictions import patient_keys
 from cxrkit.evaluation.schema import LocalisationEntry
-from cxrkit.imaging.loading import load_radiograph
+from cxrkit.evaluation.splits import is_training, is_validation
 from cxrkit.preset import Preset
 from cxrkit.radiograph import Radiograph
 from cxrkit.reading import Box, Reading
+from cxrkit.serving.bulk import read_row
 from cxrkit.serving.judging import ALL_ROWS
 
 
@@ -38,7 +39,6 @@ def localise_preset(
     manifest: Manifest,
     boxes: Mapping[str, Boxes],
     *,
-    trained_on: Collection[str] = ("train",),
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[LocalisationEntry, ...]:
     """Read the radiographs that have boxes, each once, and judge the maps by set of boxes, split and finding.
@@ -49,12 +49,10 @@ def localise_preset(
         The model. Boxes of findings that it does not predict are left out.
     manifest
         Radiographs, of which those without boxes are not read. The column ``split`` tells the splits
-        apart.
+        apart. No headlines are entries of a split that the model has seen (its name says training or
+        validation), nor of rows without a split (``"all rows"``), which may be among them.
     boxes
         Name -> boxes.
-    trained_on
-        Splits on which the model was trained. Their entries are no headlines, nor are those of rows
-        without a split (``"all rows"``), which may be among them.
     progress
         Called with (images done, images with boxes).
 
@@ -72,7 +70,8 @@ def localise_preset(
         )
     splits, (patients, unit) = splits_of(manifest), patient_keys(manifest.table)
     pairs: dict[str, list[Pair]] = {name: [] for name in wanted}
-    for done, (row, radiograph) in enumerate(radiographs(manifest, rows), start=1):
+    for done, row in enumerate(rows, start=1):
+        radiograph = read_row(manifest.images[row], manifest.rows[row])
         explanations = manager.read(radiograph).explanations
         for name, table in wanted.items():
             for finding, rectangles in table[row].items():
@@ -81,7 +80,7 @@ def localise_preset(
                 pairs[name].append(Pair(finding, splits[row], row, str(patients[row]), shown.map, rectangles, covered))
         if progress is not None:
             progress(done, len(rows))
-    headline = set(splits) - {*trained_on, ALL_ROWS}
+    headline = {s for s in splits if s != ALL_ROWS and not is_training(s) and not is_validation(s)}
     sha256 = manager.preset.weights_sha256
     return tuple(
         entry
@@ -95,16 +94,6 @@ def splits_of(manifest: Manifest) -> list[str]:
     if SPLIT not in manifest.table.columns:
         return [ALL_ROWS] * len(manifest)
     return [text or ALL_ROWS for text in manifest.table[SPLIT]]
-
-
-def radiographs(manifest: Manifest, rows: Sequence[int]) -> Iterator[tuple[int, Radiograph]]:
-    """Read the images of `rows` (places in the manifest) one at a time; raises `ManifestError` naming the row."""
-    for row in rows:
-        try:
-            yield row, load_radiograph(manifest.images[row])
-        except RadiographError as error:
-            message = f"The image in row {manifest.rows[row]} of the table cannot be read. {error.message}"
-            raise ManifestError(message, error.remedy) from error
 
 
 def fractions(box: Box, radiograph: Radiograph) -> Covered:

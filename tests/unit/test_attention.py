@@ -1,5 +1,6 @@
 """Maps of a preset held against boxes and masks, row by row of a manifest."""
 
+import dataclasses
 from pathlib import Path
 
 import cv2
@@ -113,11 +114,31 @@ def test_boxes_meet_the_part_of_the_radiograph_that_a_preset_sees(tmp_path, fold
         assert fractions(shown.box, radiograph) == pytest.approx(expected)
 
 
-def test_a_validation_split_may_count_as_trained_on(manager, manifest, folder):
-    got = localise_preset(
-        manager, manifest, {"b": boxes(folder, "r2.png,Mass,0,0,9,9\n")}, trained_on=("train", "test")
-    )
-    assert [e.headline for e in got] == [False, False]
+@pytest.mark.parametrize(
+    ("split", "headline"),
+    [("Train", False), ("training", False), ("train_val", False), ("trainval", False), ("val", False),
+     ("Validation", False), ("dev", False), ("TUNE", False), ("test", True), ("Test", True), ("external", True)],
+)  # fmt: skip
+def test_headlines_are_of_splits_that_the_model_has_not_seen(manager, folder, split, headline):
+    table = pd.read_csv(folder / "index.csv", dtype=str, keep_default_na=False)
+    table["split"] = split
+    table.to_csv(folder / "other.csv", index=False)
+    drawn = {"b": boxes(folder, "r2.png,Mass,0,0,9,9\n")}
+    got = localise_preset(manager, read_manifest(folder / "other.csv", FINDINGS), drawn)
+    assert [(e.split, e.headline) for e in got] == [(split, headline)] * 2
+
+
+def test_an_image_that_is_gone_is_named_by_its_row(manager, folder, tmp_path):
+    good = read_manifest(folder / "index.csv", FINDINGS)
+    bad = tmp_path / "secret.png"
+    bad.write_bytes(b"not an image")
+    images = (*good.images[:2], bad, *good.images[3:])
+    broken = dataclasses.replace(good, images=images)
+    drawn = {"b": boxes(folder, "r2.png,Mass,0,0,9,9\n")}
+    for read in (lambda: localise_preset(manager, broken, drawn), lambda: examine_attention(manager, broken)):
+        with pytest.raises(ManifestError, match=r"The image in row 4 of the table cannot be read\.") as caught:
+            read()
+        assert "secret" not in str(caught.value)
 
 
 def test_boxes_of_no_image_at_hand_are_refused(manager, manifest, folder):
