@@ -16,7 +16,8 @@ A table of predictions has, per finding, a column of labels such as Pneumonia (0
 probabilities such as prob_Pneumonia, and may have image, patient_id, view_position, age and sex. Nothing is
 fitted on the rows that it is judged on: a preset brings its operating points; for other predictions they are
 fitted on --fit-split or --fit-predictions, else each fold of patients is judged by what the other folds gave.
-Judge a test split once. Only a whole split can be recorded in a card, so --record goes with --split.
+Judge a test split once. A card holds metrics of a whole split that had no part in making the model, so --record
+goes with --split, and with no image left out and no finding without labels.
 """
 
 import argparse
@@ -33,8 +34,8 @@ from cxrkit.data.table import parse_pairs
 from cxrkit.errors import CxrError
 from cxrkit.evaluation.summary import format_evaluation
 from cxrkit.preset import find_preset, find_run
-from cxrkit.serving.judging import Options, judge_predictions, record_evaluation
-from cxrkit.serving.preset_run import Maps, Table, judge_preset, write_judged
+from cxrkit.serving.judging import Options, judge_predictions
+from cxrkit.serving.preset_run import Maps, Table, judge_preset, refuse_overwriting, write_judged
 
 
 def show_progress(what: str, done: int, total: int) -> None:
@@ -62,13 +63,15 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         add("--manifest", type=Path, metavar="FILE.csv", help="of a preset: table of images and labels"),
         add("--images", type=Path, metavar="FOLDER", help="of a preset: where the images are sought first"),
         add("--label-map", **pairs, metavar="COLUMN=FINDING", help="of a preset: another label column; repeatable"),
-        add("--allow-missing", action="store_true", help="of a preset: findings without a column are unknown"),
+        add("--allow-missing", action="store_true", help="of a preset: findings without a column are unknown; so the "
+            "table may have no label at all, and its images are scored and their maps examined"),
         add("--skip-unreadable", action="store_true", help="of a preset: list images that cannot be read, and go on"),
         add("--boxes", type=Path, action="append", default=[], metavar="FILE.csv", help="of a preset: hold its maps "
             "against boxes (image, label, x, y, w, h); all splits of the manifest, each by itself; repeatable"),
-        add("--attention", type=int, nargs="?", const=20, default=0, metavar="N", help="of a preset: do its maps "
+        add("--attention", type=int, nargs="?", const=20, metavar="N", help="of a preset: do its maps "
             "depend on its weights, and lie in the lungs (column mask)? On N radiographs, 20 unless told"),
         add("--record", action="store_true", help="of a preset: also store the metrics of the split in its card"),
+        add("--replace", action="store_true", help="with --record: in place of those of another table of this split"),
     ]  # fmt: skip
     of_table = [
         add("--fit-split", metavar="NAME", help="of predictions: fit operating points and calibration on this split"),
@@ -76,11 +79,15 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     ]
     options = parser.parse_args(arguments)
     foreign = of_table if options.predictions is None else of_model
-    given = [action.option_strings[0] for action in foreign if getattr(options, action.dest)]
+    given = [action.option_strings[0] for action in foreign if getattr(options, action.dest) not in (None, False, [])]
     if given:
         parser.error(f"{given[0]} does not go with {'a preset' if options.predictions is None else '--predictions'}")
     if options.predictions is None and options.manifest is None:
         parser.error("a preset needs --manifest")
+    if options.attention is not None and options.attention < 1:
+        parser.error("--attention needs at least 1 radiograph")
+    if options.replace and not options.record:
+        parser.error("--replace goes with --record")
     if options.record and (options.only or not options.split):
         parser.error("--record stores the metrics of a whole split: give --split, and no --only")
     return options
@@ -93,6 +100,8 @@ def main(arguments: list[str] | None = None) -> int:
         only, report = parse_pairs(options.only), not options.no_report
         what_else = Options(options.threshold, options.against, options.fit_predictions, options.fit_split)
         more = {"options": what_else, "progress": show_progress}
+        tables = [options.manifest, options.against, options.fit_predictions, *options.boxes]
+        refuse_overwriting(options.out, tables, kept=options.predictions)
         if options.predictions is not None:
             source = options.predictions
             evaluation, rows = judge_predictions(source, split=options.split, only=only, **more)
@@ -101,11 +110,10 @@ def main(arguments: list[str] | None = None) -> int:
             preset = find_preset(options.preset) if options.preset else find_run(options.model_path)
             label_map, allow, skip = parse_pairs(options.label_map), options.allow_missing, options.skip_unreadable
             table = Table(options.manifest, options.images, options.split, only, label_map, allow, skip)
-            maps = Maps([read_boxes(path) for path in options.boxes], options.attention)
+            maps = Maps([read_boxes(path) for path in options.boxes], options.attention or 0)
+            more |= {"record": options.record, "replace": options.replace}
             tell = functools.partial(print, file=sys.stderr)
             evaluation = judge_preset(preset, table, options.out, maps=maps, report=report, tell=tell, **more)
-            if options.record:
-                record_evaluation(preset, evaluation)
     except CxrError as error:
         print(f"{error.message}\n{error.remedy}", file=sys.stderr)
         return 2

@@ -99,6 +99,7 @@ def read_manifest(
     split: str | None = None,
     label_map: Mapping[str, str] | None = None,
     allow_missing: bool = False,
+    allow_unlabelled: bool = False,
     only: Mapping[str, str] | None = None,
 ) -> Manifest:
     """Read a table of images and labels and find its images.
@@ -116,7 +117,10 @@ def read_manifest(
     label_map
         Label column -> finding, such as ``{"label": "Pneumonia"}``.
     allow_missing
-        A finding without a column becomes unknown in every row instead of being refused.
+        A finding without a column becomes unknown in every row instead of being refused. The table must
+        still have a column of one of the findings.
+    allow_unlabelled
+        As `allow_missing`, and the table may do without any such column: radiographs without labels.
     only
         Column -> value: keep only the rows that carry these values.
 
@@ -130,7 +134,9 @@ def read_manifest(
     if IMAGE not in table.columns:
         raise ManifestError("The table has no column named image.", "Add one with the file name of each image.")
     table = select_rows(table, split, only)
-    labels = label_matrix(table, findings, label_map=label_map, allow_missing=allow_missing)
+    labels = label_matrix(
+        table, findings, label_map=label_map, allow_missing=allow_missing, allow_unlabelled=allow_unlabelled
+    )
     home = Path(path).resolve().parent
     folders = ([Path(images)] if images is not None else []) + [home, home / "images"]
     found = _find(table[IMAGE].tolist(), folders)
@@ -144,11 +150,15 @@ def label_matrix(
     *,
     label_map: Mapping[str, str] | None = None,
     allow_missing: bool = False,
+    allow_unlabelled: bool = False,
 ) -> npt.NDArray[np.float32]:
-    """n x k labels of a table: 0, 1, or NaN where blank. The table is one of `read_table`."""
+    """n x k labels of a table: 0, 1, or NaN where unknown. The table is one of `read_table`.
+
+    The other parameters, and what is raised, are those of `read_manifest`.
+    """
     columns = _columns(table, findings, label_map or {})
     absent = [finding for finding in findings if finding not in columns]
-    if absent and (not allow_missing or not columns):
+    if absent and not allow_unlabelled and not (allow_missing and columns):
         raise ManifestError(
             f"The table has no column for {', '.join(absent)}.",
             "Add the column (blank where nothing is known), or name the label column with --label-map COLUMN=FINDING.",

@@ -1,28 +1,29 @@
-"""Judge a preset, or someone else's predictions, on a labelled table, and keep what came out."""
+"""Judge a preset's predictions, or someone else's, and write what came out."""
 
 from __future__ import annotations
 
-import dataclasses
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
+from cxrkit.data.manifest import IMAGE
 from cxrkit.data.table import read_table, select_rows
 from cxrkit.errors import ManifestError
-from cxrkit.evaluation.predictions import findings_of
-from cxrkit.evaluation.report import Model, evaluate_predictions, to_metrics
+from cxrkit.evaluation.predictions import PROBABILITY, findings_of
+from cxrkit.evaluation.report import Model, evaluate_predictions
 from cxrkit.evaluation.schema import EVALUATION, Evaluation, Source
 from cxrkit.evaluation.validation import Validation
-from cxrkit.preset import WEIGHTS, Preset
+from cxrkit.preset import Preset
 
 PREDICTIONS = "predictions.csv"
 ALL_ROWS = "all rows"
 RESAMPLING = "resampling"
 Progress = Callable[[str, int, int], None]
-_UNWRITABLE = (
+Rival = tuple[pd.DataFrame, Source]
+UNWRITABLE = (
     "The results cannot be written into the folder that was named for them.",
     "Name a folder, existing or new, that you may write to, and not a file.",
 )
@@ -73,11 +74,13 @@ def judge_predictions(
     table, sha256 = read_table(path)
     chosen = select_rows(table, split, only)
     findings = findings_of(chosen)
+    against = read_rival(options, chosen, findings)
     validation = None
     if options.fit_predictions is not None or options.fit_split is not None:
-        rows = table if options.fit_predictions is None else read_table(options.fit_predictions)[0]
+        rows, other = (table, sha256) if options.fit_predictions is None else read_table(options.fit_predictions)
         name = options.fit_split or "validation table"
-        validation = Validation.of_table(select_rows(rows, options.fit_split), findings, split=name, judged=chosen)
+        fit = select_rows(rows, options.fit_split)
+        validation = Validation.of_table(fit, findings, split=name, judged=chosen, same_file=other == sha256)
     evaluation = evaluate_predictions(
         chosen,
         findings,
@@ -85,10 +88,52 @@ def judge_predictions(
         source=Source(name=Path(path).name, sha256=sha256),
         validation=validation,
         threshold=options.threshold,
-        against=_other(options),
+        against=against,
         progress=step(progress, RESAMPLING),
     )
     return evaluation, chosen
+
+
+def read_rival(options: Options, table: pd.DataFrame, findings: Sequence[str]) -> Rival | None:
+    """The other model's predictions that `options` name, after a check that they can be compared.
+
+    Read before anything is scored or written: whoever gives a file that does not fit, or one that the
+    results would be written over, learns of it at once.
+
+    Parameters
+    ----------
+    options
+        What else to judge.
+    table
+        The rows to judge: a manifest's or those of a predictions table.
+    findings
+        Those to judge.
+
+    Raises
+    ------
+    ManifestError
+        The other table cannot be read; one of the two has no column ``image``, or an image twice; or
+        they share no image or no finding.
+    """
+    if options.against is None:
+        return None
+    other, sha256 = read_table(options.against)
+    for side in (table, other):
+        if IMAGE not in side.columns:
+            raise ManifestError(
+                "Two tables of predictions can only be compared by their column image, which one of them lacks.",
+                "Add the column image to both.",
+            )
+        twice = int(side[IMAGE].duplicated().sum())
+        if twice:
+            raise ManifestError(
+                f"A table of predictions names {twice} images twice.", "Keep one row of predictions per image."
+            )
+    if not any(PROBABILITY + finding in other.columns for finding in findings):
+        raise ManifestError("The two tables of predictions share no finding.", "Compare models of the same findings.")
+    if not table[IMAGE].isin(other[IMAGE]).any():
+        raise ManifestError("The two tables of predictions share no image.", "Compare predictions of the same images.")
+    return other, Source(name=options.against.name, sha256=sha256)
 
 
 def evaluate_table(
@@ -97,10 +142,11 @@ def evaluate_table(
     source: Source,
     *,
     split: str,
-    options: Options = NOTHING_ELSE,
+    threshold: float | None = None,
+    against: Rival | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Judge a preset's predictions table at the preset's operating points.
+    """Judge a preset's predictions table at the preset's operating points, and at a threshold besides.
 
     Recalibrations are fitted on the validation scores that the card keeps, where it keeps them.
     """
@@ -122,8 +168,8 @@ def evaluate_table(
         split=split,
         source=source,
         validation=validation,
-        threshold=options.threshold,
-        against=_other(options),
+        threshold=threshold,
+        against=against,
         progress=step(progress, RESAMPLING),
     )
 
@@ -149,35 +195,12 @@ def write_predictions(table: pd.DataFrame, folder: str | os.PathLike[str]) -> Pa
     return path
 
 
-def record_evaluation(preset: Preset, evaluation: Evaluation) -> Preset:
-    """Store the metrics in the preset's card and ``evaluation.json`` beside it; returns the new card.
-
-    Metrics of the same split are replaced, those of other splits stay: so the evaluation must be of
-    the whole split that it names. Raises `ManifestError` for one of all rows, among which there may
-    be rows that the preset was trained on.
-    """
-    if evaluation.split == ALL_ROWS:
-        raise ManifestError(
-            "An evaluation of all rows cannot be stored in a card: they may hold rows of the training split.",
-            "Evaluate one split.",
-        )
-    folder = preset.folder or WEIGHTS / preset.name
-    others = tuple(metric for metric in preset.metrics if metric.split != evaluation.split)
-    recorded = dataclasses.replace(preset, metrics=others + to_metrics(evaluation))
-    write_evaluation(evaluation, folder)
-    try:
-        recorded.save(folder)
-    except OSError:
-        raise ManifestError(*_UNWRITABLE) from None
-    return recorded
-
-
 def make_folder(folder: str | os.PathLike[str]) -> None:
     """Make a folder for results; raises `ManifestError` where that cannot be done."""
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
     except OSError:
-        raise ManifestError(*_UNWRITABLE) from None
+        raise ManifestError(*UNWRITABLE) from None
 
 
 def write_text(path: Path, text: str) -> None:
@@ -185,11 +208,4 @@ def write_text(path: Path, text: str) -> None:
     try:
         path.write_text(text, encoding="utf-8")
     except OSError:
-        raise ManifestError(*_UNWRITABLE) from None
-
-
-def _other(options: Options) -> tuple[pd.DataFrame, Source] | None:
-    if options.against is None:
-        return None
-    table, sha256 = read_table(options.against)
-    return table, Source(name=options.against.name, sha256=sha256)
+        raise ManifestError(*UNWRITABLE) from None

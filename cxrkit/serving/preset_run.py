@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,33 +12,39 @@ import pandas as pd
 from cxrkit.data.boxes import Boxes
 from cxrkit.data.manifest import Manifest, read_manifest
 from cxrkit.errors import ManifestError
-from cxrkit.evaluation.schema import Evaluation, Source
+from cxrkit.evaluation.schema import EVALUATION, Evaluation, Source
 from cxrkit.imaging.survey import readable
-from cxrkit.preset import Preset
+from cxrkit.preset import CARD, Preset
 from cxrkit.serving.attention import examine_attention
 from cxrkit.serving.bulk import score_manifest
 from cxrkit.serving.gallery import choose, render
-from cxrkit.serving.html_report import write_report
+from cxrkit.serving.html_report import REPORT, write_report
 from cxrkit.serving.judging import (
     ALL_ROWS,
     NOTHING_ELSE,
     PREDICTIONS,
+    UNWRITABLE,
     Options,
     Progress,
     evaluate_table,
     make_folder,
+    read_rival,
     step,
     write_evaluation,
     write_predictions,
 )
 from cxrkit.serving.localising import localise_preset
+from cxrkit.serving.recording import check_recordable, record_evaluation
+
+RESULTS = (PREDICTIONS, EVALUATION, REPORT)
 
 
 @dataclass(frozen=True)
 class Table:
     """Which rows of which table to judge; see `cxrkit.data.manifest.read_manifest` for what each means.
 
-    `skip_unreadable` leaves out images that cannot be read instead of refusing the table.
+    `allow_missing` takes a table without any label too: its radiographs are scored, and their maps
+    examined. `skip_unreadable` leaves out images that cannot be read instead of refusing the table.
     """
 
     path: Path
@@ -65,7 +71,7 @@ class Table:
             split=split,
             only=only,
             label_map=self.label_map,
-            allow_missing=self.allow_missing,
+            allow_unlabelled=self.allow_missing,
         )
 
 
@@ -101,6 +107,8 @@ def judge_preset(
     options: Options = NOTHING_ELSE,
     maps: Maps = NO_MAPS,
     report: bool = True,
+    record: bool = False,
+    replace: bool = False,
     progress: Progress | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> Evaluation:
@@ -119,6 +127,9 @@ def judge_preset(
         What else to judge.
     report
         Whether to write the report and its galleries.
+    record, replace
+        Whether to store the metrics in the preset's card, and whether those of another table may be
+        replaced there; see `cxrkit.serving.recording`.
     progress
         Called with (what is being done, how much of it is done, of how much).
     tell
@@ -127,14 +138,25 @@ def judge_preset(
     Raises
     ------
     CxrError
-        Of the table, the weights or an image, or `ManifestError` where `out` cannot be written.
+        Of the table, the weights or an image, or `ManifestError` where `out` cannot be written or would
+        lose a table that was read.
     """
-
+    refuse_overwriting(out, [table.path, options.against])
     manifest = table.rows(preset.findings)
+    source, split = Source(name=manifest.source, sha256=manifest.sha256), table.split or ALL_ROWS
+    against = read_rival(options, manifest.table, preset.findings)
+    if record:
+        _refuse_a_part(table, manifest)
+        check_recordable(preset, split, source, len(manifest), manifest.counts(), replace=replace)
     manifest, unreadable = readable(manifest, skip=table.skip_unreadable, progress=step(progress, "checking"))
     for one in unreadable:
         if tell is not None:
             tell(f"left out, {one}")
+    if record and unreadable:
+        raise ManifestError(
+            f"{len(unreadable)} images of the split cannot be read, and a card holds metrics of whole splits alone.",
+            "Mend these images, or do not record the evaluation.",
+        )
     every_row = table.every_row(preset.findings) if maps.boxes else manifest
     for boxes in maps.boxes:
         if not any(boxes.join(every_row)):
@@ -148,9 +170,8 @@ def judge_preset(
     manager = XRayModelManager(preset)
     scores = score_manifest(manager, manifest, progress=step(progress, "scoring"))
     write_predictions(scores, out)
-    source = Source(name=manifest.source, sha256=manifest.sha256)
     evaluation = evaluate_table(
-        preset, scores, source, split=table.split or ALL_ROWS, options=options, progress=progress
+        preset, scores, source, split=split, threshold=options.threshold, against=against, progress=progress
     )
     if maps.boxes:
         named = {boxes.source: boxes for boxes in maps.boxes}
@@ -165,7 +186,63 @@ def judge_preset(
     if report:
         galleries = render(manager, manifest, choose(scores, evaluation), progress=step(progress, "drawing"))
         write_report(evaluation, out, gallery=galleries, preset=preset)
+    if record:
+        record_evaluation(preset, evaluation, replace=replace)
     return evaluation
+
+
+def _refuse_a_part(table: Table, manifest: Manifest) -> None:
+    """Refuse to record rows picked from a split, and findings that the table does not know."""
+    if table.only:
+        raise ManifestError("A card holds metrics of whole splits alone.", "Do not choose rows by other columns.")
+    unknown = [count.finding for count in manifest.counts() if not count.total]
+    if table.allow_missing and unknown:
+        raise ManifestError(
+            f"The table has no label of {', '.join(unknown)}, and a card holds metrics of all its findings.",
+            "Add the labels, or do not record the evaluation.",
+        )
+
+
+def refuse_overwriting(out: str | os.PathLike[str], inputs: Iterable[Path | None], *, kept: Path | None = None) -> None:
+    """Refuse a folder for results in which a file that is read would be written over.
+
+    Parameters
+    ----------
+    out
+        The folder; it need not exist.
+    inputs
+        Files that are read; None stands for one that was not given.
+    kept
+        A table of predictions, which `write_judged` leaves as it is.
+
+    Raises
+    ------
+    ManifestError
+        The results would replace one of the files, or the evaluation that belongs to a model's card.
+    """
+    folder = Path(out)
+    try:
+        own = kept is not None and _same(folder / PREDICTIONS, kept)
+        written = [folder / name for name in RESULTS if not (own and name == PREDICTIONS)]
+        lost = next((one.name for one in written for path in (*inputs, kept) if path and _same(one, path)), None)
+        model = (folder / CARD).is_file()
+    except OSError:
+        raise ManifestError(*UNWRITABLE) from None
+    if lost is not None:
+        raise ManifestError(
+            f"One of the files to read is the {lost} in the folder for the results, which would be written over.",
+            "Name another folder for the results.",
+        )
+    if model:
+        raise ManifestError(
+            "The folder for the results holds a model, and its recorded evaluation would be written over.",
+            "Name another folder for the results; --record stores an evaluation with the model.",
+        )
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Whether two names are of one file, by whatever links."""
+    return one.exists() and other.exists() and one.samefile(other)
 
 
 def write_judged(

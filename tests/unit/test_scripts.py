@@ -13,10 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cxrkit.errors import ManifestError
 from cxrkit.model.manager import XRayModelManager
 from cxrkit.preset import Preset
-from cxrkit.serving.judging import ALL_ROWS, judge_predictions, record_evaluation
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 
@@ -144,13 +142,190 @@ def test_a_card_records_whole_splits_alone(rows, preset, manifest, tmp_path, cap
     assert not (preset / "evaluation.json").exists()
 
 
-def test_a_card_takes_no_evaluation_of_all_rows(preset, tmp_path):
-    card = Preset.load(preset)
-    evaluation, _ = judge_predictions(table_of(tmp_path), split=None)
-    assert evaluation.split == ALL_ROWS
-    with pytest.raises(ManifestError, match="all rows"):
-        record_evaluation(card, evaluation)
+def of_preset(preset, manifest, *more):
+    return ["--preset", preset, "--manifest", manifest, "--label-map", "label=Pneumonia", *more]
+
+
+@pytest.fixture
+def nothing_is_scored(monkeypatch):
+    monkeypatch.setattr(XRayModelManager, "predict_many", lambda *a: pytest.fail("scored in vain"))
+
+
+@pytest.mark.usefixtures("nothing_is_scored")
+def test_a_card_records_no_split_that_the_model_has_seen(preset, manifest, tmp_path, capsys):
+    for split, message in (("train", "one to train on"), ("val", "one to fit thresholds on")):
+        manifest.write_text(manifest.read_text().replace(",test,", f",{split},"))
+        assert run("evaluate", *of_preset(preset, manifest, "--split", split, "--record"), "--out", tmp_path / "o") == 2
+        assert message in capsys.readouterr().err
+        manifest.write_text(manifest.read_text().replace(f",{split},", ",test,"))
+    assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.usefixtures("nothing_is_scored")
+def test_a_card_records_no_split_in_part(preset, manifest, tmp_path, capsys):
+    before = (preset / "preset.json").read_bytes()
+    table = ["--preset", preset, "--manifest", manifest, "--split", "test", "--record", "--out", tmp_path / "o"]
+    assert run("evaluate", *table, "--allow-missing") == 2
+    assert "no label of Pneumonia" in capsys.readouterr().err
+    (manifest.parent / "images" / "5.png").write_bytes(b"not an image")
+    assert run("evaluate", *table, "--label-map", "label=Pneumonia", "--skip-unreadable") == 2
+    assert "1 images of the split cannot be read" in capsys.readouterr().err
+    assert (preset / "preset.json").read_bytes() == before
     assert not (preset / "evaluation.json").exists()
+
+
+def test_a_card_gives_up_recorded_metrics_on_request_alone(preset, manifest, tmp_path, capsys, monkeypatch):
+    record = of_preset(preset, manifest, "--split", "test", "--record", "--no-report", "--out", tmp_path / "o")
+    assert run("evaluate", *record) == 0
+    card = (preset / "preset.json").read_bytes()
+    lines = manifest.read_text().splitlines()
+    manifest.write_text("\n".join(lines[:-2]) + "\n")
+    with monkeypatch.context() as patch:
+        patch.setattr(XRayModelManager, "predict_many", lambda *a: pytest.fail("scored in vain"))
+        assert run("evaluate", *record) == 2
+    error = capsys.readouterr().err
+    assert "t.csv (10 images" in error
+    assert "t.csv (8 images" in error
+    assert (preset / "preset.json").read_bytes() == card
+    assert run("evaluate", *record, "--replace") == 0
+    assert Preset.load(preset).metric("Mass", "auroc", "test").n == 8
+
+
+def test_replace_alone_says_nothing(preset, manifest, tmp_path, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        run("evaluate", *of_preset(preset, manifest, "--split", "test", "--replace"), "--out", tmp_path / "o")
+    assert "--replace goes with --record" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", ["-5", "0"])
+def test_attention_needs_a_radiograph(number, preset, manifest, tmp_path, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        run("evaluate", *of_preset(preset, manifest, "--attention", number), "--out", tmp_path / "o")
+    assert "at least 1 radiograph" in capsys.readouterr().err
+
+
+# -- files that are read are not written over ------------------------------------------------------
+
+
+def rival(path, images, finding="Mass", probability=0.5):
+    """Another model's predictions."""
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"image,prob_{finding}\n" + "".join(f"{name},{probability}\n" for name in images))
+    return path
+
+
+def test_a_rival_is_compared_with(preset, manifest, tmp_path):
+    other = rival(tmp_path / "rival.csv", [f"{i}.png" for i in range(12)])
+    out = tmp_path / "o"
+    assert run("evaluate", *of_preset(preset, manifest, "--against", other, "--no-report"), "--out", out) == 0
+    found = json.loads((out / "evaluation.json").read_text())
+    difference = found["comparison"]["findings"]["Mass"]["difference"]["value"]
+    assert difference == pytest.approx(found["findings"]["Mass"]["auroc"]["value"] - 0.5)
+    assert difference != 0
+
+
+@pytest.mark.usefixtures("nothing_is_scored")
+@pytest.mark.parametrize("which", ["--against", "--manifest", "--boxes"])
+@pytest.mark.parametrize("name", ["predictions.csv", "evaluation.json", "report.html"])
+def test_no_file_that_a_preset_is_judged_with_is_written_over(which, name, preset, manifest, tmp_path, capsys):
+    out = tmp_path / "o"
+    theirs = rival(out / name, ["3.png"])
+    if which == "--boxes":
+        theirs.write_text("image,label,x,y,w,h\n3.png,Mass,0,0,9,9\n")
+    elif which == "--manifest":
+        theirs.write_text(manifest.read_text())
+    before = theirs.read_bytes()
+    options = of_preset(preset, theirs if which == "--manifest" else manifest, "--images", manifest.parent / "images")
+    link = tmp_path / "link"
+    link.symlink_to(out)
+    for folder in (out, link, tmp_path / "o" / ".." / "o"):
+        assert run("evaluate", *options, *([which, theirs] if which != "--manifest" else []), "--out", folder) == 2
+        error = capsys.readouterr().err
+        assert f"the {name} in the folder for the results" in error
+        assert str(tmp_path) not in error
+    assert theirs.read_bytes() == before
+    assert [path.name for path in out.iterdir()] == [name]
+
+
+def test_no_table_that_predictions_are_judged_with_is_written_over(tmp_path, capsys):
+    out = tmp_path / "o"
+    table = tmp_path / "p.csv"
+    table.write_text("image,Mass,prob_Mass\na,1,0.9\nb,0,0.2\n")
+    theirs = rival(out / "predictions.csv", ["a", "b"])
+    theirs.write_text("image,Mass,prob_Mass\nc,1,0.9\nd,0,0.2\n")
+    before = theirs.read_bytes()
+    for option in ("--against", "--fit-predictions"):
+        assert run("evaluate", "--predictions", table, option, theirs, "--out", out) == 2
+        assert "predictions.csv in the folder for the results" in capsys.readouterr().err
+    assert theirs.read_bytes() == before
+    assert not (out / "evaluation.json").exists()
+    named = tmp_path / "p" / "report.html"
+    named.parent.mkdir()
+    named.write_text(table.read_text())
+    assert run("evaluate", "--predictions", named, "--out", named.parent) == 2
+    assert named.read_text() == table.read_text()
+
+
+def test_predictions_that_lie_among_the_results_stay_as_they_are(tmp_path):
+    table = tmp_path / "predictions.csv"
+    table.write_text("split,Mass,prob_Mass\nval,1,0.8\ntest,1,0.9\ntest,0,0.2\n")
+    before = table.read_bytes()
+    assert run("evaluate", "--predictions", table, "--split", "test", "--out", tmp_path, "--no-report") == 0
+    assert table.read_bytes() == before
+    assert json.loads((tmp_path / "evaluation.json").read_text())["images"] == 2
+
+
+@pytest.mark.usefixtures("nothing_is_scored")
+def test_the_evaluation_beside_a_card_is_not_written_over(preset, manifest, tmp_path, capsys):
+    (preset / "evaluation.json").write_text("kept")
+    for what in (of_preset(preset, manifest), ["--predictions", table_of(tmp_path)]):
+        assert run("evaluate", *what, "--out", preset) == 2
+        assert "holds a model" in capsys.readouterr().err
+    assert (preset / "evaluation.json").read_text() == "kept"
+    assert not (preset / "predictions.csv").exists()
+
+
+@pytest.mark.usefixtures("nothing_is_scored")
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("prob_Mass\n0.5\n", "column image, which one of them lacks"),
+        ("image,prob_Hernia\n3.png,0.5\n", "share no finding"),
+        ("image,prob_Mass\nz.png,0.5\n", "share no image"),
+        ("image,prob_Mass\n3.png,0.5\n3.png,0.4\n", "names 1 images twice"),
+        ("", "table is empty"),
+    ],
+)
+def test_a_rival_that_cannot_be_compared_with_is_refused_before_scoring(
+    text, message, preset, manifest, tmp_path, capsys
+):
+    other = tmp_path / "rival.csv"
+    other.write_text(text)
+    assert run("evaluate", *of_preset(preset, manifest, "--against", other), "--out", tmp_path / "o") == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "o").exists()
+
+
+def test_radiographs_without_any_label_are_scored_and_their_maps_examined(preset, manifest, tmp_path, capsys):
+    lines = [line.split(",") for line in manifest.read_text().splitlines()]
+    bare = manifest.parent / "bare.csv"
+    cv2.imwrite(str(manifest.parent / "mask.png"), np.pad(np.full((40, 48), 255, np.uint8), ((20, 20), (24, 24))))
+    bare.write_text("image,mask\n" + "".join(f"{line[0]},../mask.png\n" for line in lines[1:]))
+    arguments = ["--preset", preset, "--manifest", bare, "--attention", "3", "--out", tmp_path / "o"]
+    assert run("evaluate", *arguments) == 2
+    assert "no column for Effusion" in capsys.readouterr().err
+    assert run("evaluate", *arguments, "--allow-missing") == 0
+    assert "outside the lungs" in capsys.readouterr().out
+    table = pd.read_csv(tmp_path / "o" / "predictions.csv")
+    assert table["Mass"].isna().all()
+    assert table["prob_Mass"].between(0, 1).all()
+    found = json.loads((tmp_path / "o" / "evaluation.json").read_text())
+    assert found["images"] == 12
+    assert found["macro"] == {"auroc": None, "auprc": None, "brier": None}
+    for entry in found["findings"].values():
+        assert (entry["n"], entry["auroc"], entry["brier"]) == (0, None, None)
+    assert "outside the lungs" in {share["region"] for share in found["attention"]["evidence"]}
+    assert (tmp_path / "o" / "report.html").is_file()
 
 
 def test_a_card_that_cannot_be_written_is_refused_without_its_name(preset, manifest, tmp_path, capsys, monkeypatch):
