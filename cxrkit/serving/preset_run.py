@@ -250,11 +250,12 @@ def write_judged(
 ) -> None:
     """Write what `cxrkit.serving.judging.judge_predictions` found into `out`.
 
-    The rows go into ``predictions.csv`` as they were judged, unless `source`, the table that they come
-    from, would be written over.
+    The rows go into ``predictions.csv`` as they were judged, unless that is `source`, the table that they
+    come from. Raises `ManifestError` as `refuse_overwriting` does.
     """
+    refuse_overwriting(out, [], kept=source)
     write_evaluation(evaluation, out)
-    if source.resolve() != (Path(out) / PREDICTIONS).resolve():
+    if not _same(Path(out) / PREDICTIONS, source):
         write_predictions(table, out)
     if report:
         write_report(evaluation, out)

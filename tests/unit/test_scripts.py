@@ -176,7 +176,8 @@ def test_a_card_records_no_split_in_part(preset, manifest, tmp_path, capsys):
 
 def test_a_card_gives_up_recorded_metrics_on_request_alone(preset, manifest, tmp_path, capsys, monkeypatch):
     record = of_preset(preset, manifest, "--split", "test", "--record", "--no-report", "--out", tmp_path / "o")
-    assert run("evaluate", *record) == 0
+    for _ in range(2):  # the same table may be judged again
+        assert run("evaluate", *record) == 0
     card = (preset / "preset.json").read_bytes()
     lines = manifest.read_text().splitlines()
     manifest.write_text("\n".join(lines[:-2]) + "\n")
