@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from cxrkit.model.manager import XRayModelManager
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPOSITORY))
@@ -31,3 +37,11 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_preset(folder, "tiny")
     make_preset(folder, "single", ("Pneumonia",), seed=1)
     return folder
+
+
+@pytest.fixture(scope="session")
+def shipped() -> Callable[[str], XRayModelManager]:
+    """The manager of a shipped preset by name, loaded once for all tests, which only read with it."""
+    from cxrkit.model.manager import XRayModelManager
+
+    return cache(XRayModelManager)

@@ -5,7 +5,6 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from cxrkit import XRayModelManager
 from cxrkit.data.boxes import read_boxes
 from cxrkit.data.manifest import read_manifest
 from cxrkit.serving.attention import examine_attention
@@ -15,8 +14,8 @@ FINDINGS = ("Cardiomegaly", "Infiltration", "Mass", "Nodule", "Pneumonia")
 
 
 @pytest.fixture(scope="module")
-def manager():
-    return XRayModelManager("chestxray14")
+def manager(shipped):
+    return shipped("chestxray14")
 
 
 def joined(boxes, manifest):
