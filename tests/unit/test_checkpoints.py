@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from cxrkit.errors import PresetInvalid, PresetNotFound, WeightsCorrupt, WeightsMismatch, WeightsMissing
+from cxrkit.model.backbones import BACKBONES
 from cxrkit.model.checkpoints import load_imagenet, read_layers, save_weights
 from cxrkit.model.manager import XRayModelManager
 from cxrkit.model.network import build_network
@@ -17,11 +18,32 @@ from cxrkit.preset import Preset, file_sha256
 from tests.factory import make_preset
 
 
-@pytest.fixture(scope="module")
-def trained() -> keras.Model:
-    """A stock DenseNet-121 without the top, as Keras itself would publish it."""
-    keras.utils.set_random_seed(5)
-    return keras.applications.DenseNet121(include_top=False, weights=None, input_shape=(64, 64, 3))
+def randomised(model: keras.Model) -> keras.Model:
+    """The model with normalisation as after a training, not the identity."""
+    random = np.random.default_rng(5)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.set_weights([random.uniform(0.5, 1.5, w.shape) for w in layer.get_weights()])
+    return model
+
+
+def short_densenet(size: int | None) -> keras.Model:
+    """A few of DenseNet-121's layers under their own names, with few channels."""
+    x = inputs = keras.Input((size, size, 3))
+    for name in ("conv1", "conv5_block16_2"):
+        x = keras.layers.Conv2D(8, 3, strides=4, padding="same", use_bias=False, name=f"{name}_conv")(x)
+        x = keras.layers.BatchNormalization(name=f"{name}_bn")(x)
+        x = keras.layers.ReLU(name=f"{name}_relu")(x)
+    x = keras.layers.Concatenate(name="conv5_block16_concat")([x, x])
+    x = keras.layers.BatchNormalization(name="bn")(x)
+    return keras.Model(inputs, keras.layers.ReLU(name="relu")(x), name="densenet121")
+
+
+@pytest.fixture
+def short(monkeypatch) -> keras.Model:
+    """A trained short DenseNet; it stands in the table of backbones where DenseNet-121 stood."""
+    monkeypatch.setitem(BACKBONES, "densenet121", dataclasses.replace(BACKBONES["densenet121"], build=short_densenet))
+    return randomised(short_densenet(64))
 
 
 def write_legacy(model: keras.Model, path, slashes: bool, inside: str | None = None) -> None:
@@ -44,13 +66,16 @@ def write_legacy(model: keras.Model, path, slashes: bool, inside: str | None = N
                 group.create_dataset(key, data=value)
 
 
-@pytest.mark.parametrize("form", ["keras3", "h5", "hdf5", "whole"])
-def test_imagenet_weights_of_every_form_fill_the_backbone(tmp_path, trained, form):
-    path = tmp_path / {"keras3": "b.weights.h5", "h5": "b.h5", "hdf5": "b.hdf5", "whole": "m.h5"}[form]
+def store(model: keras.Model, folder: Path, form: str) -> Path:
+    path = folder / {"keras3": "b.weights.h5", "h5": "b.h5", "hdf5": "b.hdf5", "whole": "m.h5"}[form]
     if form == "keras3":
-        trained.save_weights(path)
+        model.save_weights(path)
     else:
-        write_legacy(trained, path, slashes=form == "h5", inside="model_weights" if form == "whole" else None)
+        write_legacy(model, path, slashes=form == "h5", inside="model_weights" if form == "whole" else None)
+    return path
+
+
+def assert_fills_the_backbone(trained: keras.Model, path: Path) -> None:
     network = build_network("densenet121", 3, input_size=64)
     head = network.get_layer("logits").get_weights()
     load_imagenet(network, "densenet121", path)
@@ -61,11 +86,23 @@ def test_imagenet_weights_of_every_form_fill_the_backbone(tmp_path, trained, for
     np.testing.assert_array_equal(head[0], network.get_layer("logits").get_weights()[0])
 
 
-def test_damaged_and_foreign_backbones_are_refused_and_change_nothing(tmp_path, trained):
+@pytest.mark.parametrize("form", ["keras3", "h5", "hdf5", "whole"])
+def test_imagenet_weights_of_every_form_fill_the_backbone(tmp_path, short, form):
+    assert_fills_the_backbone(short, store(short, tmp_path, form))
+
+
+def test_imagenet_weights_as_keras_publishes_them_fill_densenet(tmp_path):
+    """The whole network, as Keras itself builds it without the top, in the form of its weights' file."""
+    keras.utils.set_random_seed(5)
+    trained = keras.applications.DenseNet121(include_top=False, weights=None, input_shape=(64, 64, 3))
+    assert_fills_the_backbone(randomised(trained), store(trained, tmp_path, "h5"))
+
+
+def test_damaged_and_foreign_backbones_are_refused_and_change_nothing(tmp_path, short):
     network = build_network("densenet121", 3, input_size=64)
     before = [w.copy() for w in network.get_weights()]
     whole = tmp_path / "good.weights.h5"
-    trained.save_weights(whole)
+    short.save_weights(whole)
     cut = tmp_path / "cut.weights.h5"
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     text = tmp_path / "text.h5"
@@ -88,13 +125,14 @@ def test_damaged_and_foreign_backbones_are_refused_and_change_nothing(tmp_path, 
     with h5py.File(whole, "r+") as h5:
         group = next(g for g in h5["layers"].values() if g["vars"].attrs.get("name") == "conv5_block16_2_conv")
         del group["vars"]["0"]
-        group["vars"]["0"] = np.zeros((3, 3, 128, 16), np.float32)
+        group["vars"]["0"] = np.zeros((3, 3, 4, 8), np.float32)
     with pytest.raises(WeightsMismatch, match="conv5_block16_2_conv"):
         load_imagenet(network, "densenet121", whole)
     for a, b in zip(before, network.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.usefixtures("short")
 def test_without_a_network_the_download_says_so(monkeypatch):
     network = build_network("densenet121", 1, input_size=32)
 
@@ -199,10 +237,10 @@ def test_unknown_fields_in_a_card_are_named(tmp_path):
         Preset.load(preset.folder)
 
 
-def test_the_manager_loads_imagenet_first_and_the_presets_weights_over_it(tmp_path, trained):
+def test_the_manager_loads_imagenet_first_and_the_presets_weights_over_it(tmp_path, short):
     preset = make_preset(tmp_path, "a", ("Effusion",), backbone="densenet121")
     path = tmp_path / "b.weights.h5"
-    trained.save_weights(path)
+    short.save_weights(path)
     direct, two_steps = XRayModelManager(preset), XRayModelManager(preset, imagenet=path)
     for a, b in zip(direct.model.get_weights(), two_steps.model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
