@@ -20,6 +20,7 @@ from cxrkit.evaluation.summary import format_evaluation
 from cxrkit.evaluation.validation import Scores, Validation
 from cxrkit.reading import FindingScore, Prediction
 from cxrkit.serving.bulk import score_manifest
+from cxrkit.serving.judging import Options, judge_predictions
 
 SHA = "a" * 64
 SOURCE = Source(name="t.csv", sha256=SHA)
@@ -513,3 +514,14 @@ def test_bulk_names_the_row_of_an_unreadable_image_but_not_the_file(manifest_pat
 def test_bulk_refuses_a_finding_that_the_model_lacks(manifest_path):
     with pytest.raises(FindingUnknown):
         score_manifest(Brightness(), read_manifest(manifest_path, ["Hernia"]))
+
+
+def test_the_file_that_is_judged_is_not_fitted_on(tmp_path):
+    path = tmp_path / "bare.csv"
+    bare = predictions().drop(columns=["image", "patient_id"]).assign(split=["val", "test"] * 120)
+    bare.round(1).to_csv(path, index=False)
+    for options in (Options(fit_predictions=path), Options(fit_split="val")):
+        with pytest.raises(ManifestError, match=r"rows to fit on are also among the rows to judge"):
+            judge_predictions(path, options=options)
+    evaluation, _ = judge_predictions(path, split="test", options=Options(fit_split="val"))
+    assert evaluation.findings["Mass"].operating_points["youden"].fitted_on.kind == "rows"
