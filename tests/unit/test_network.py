@@ -79,13 +79,14 @@ def test_fused_normalisation_leaves_frozen_layers_alone():
         np.testing.assert_array_equal(a, b)
 
 
-def test_densenet_layer_and_size_are_those_of_the_preset():
-    network = build_network("densenet121", 14)
+def test_densenet_layer_and_size_are_those_of_the_preset(shipped):
+    network = shipped("chestxray14").model
     assert network.count_params() == 7_051_854
+    assert network.input_shape == build_network("cnn", 14).input_shape == (None, 224, 224, 3)
     assert network.get_layer("conv5_block16_concat").output.shape == (None, 7, 7, 1024)
 
 
-def test_unknown_names_are_refused():
+def test_unknown_names_are_refused(shipped):
     with pytest.raises(PresetInvalid, match="vgg99"):
         build_network("vgg99", 1)
     with pytest.raises(PresetInvalid, match="tail"):
@@ -93,7 +94,7 @@ def test_unknown_names_are_refused():
     with pytest.raises(PresetInvalid, match="no_such"):
         split_network(build_network("cnn", 1, input_size=32), "no_such")
     with pytest.raises(PresetInvalid, match="not a chain"):
-        split_network(build_network("densenet121", 1, input_size=32), "conv5_block15_concat")
+        split_network(shipped("chestxray14").model, "conv5_block15_concat")
 
 
 @pytest.mark.parametrize("geometry", ["squash", "pad", "crop"])

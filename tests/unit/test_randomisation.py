@@ -29,8 +29,8 @@ def assert_complete(network, stages):
     assert all(stages.values())
 
 
-def test_stages_of_densenet():
-    network = build_network("densenet121", 2, input_size=32)
+def test_stages_of_densenet(shipped):
+    network = shipped("chestxray14").model
     stages = cascade(network, BACKBONES["densenet121"].feature_layer)
     assert list(stages) == ["head", "conv5", "conv4", "conv3", "conv2", "whole"]
     assert_complete(network, stages)
