@@ -2,14 +2,17 @@
 
 import dataclasses
 import json
+import shutil
 
 import cv2
+import keras
 import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
 from cxrkit.card import Population
 from cxrkit.errors import ManifestError, TrainingError
+from cxrkit.model.backbones import BACKBONES, Backbone
 from cxrkit.model.manager import XRayModelManager
 from cxrkit.preset import Preset
 from cxrkit.training import trainer
@@ -57,9 +60,34 @@ def table(tmp_path_factory):
     return folder / "index.csv"
 
 
+SHORT = (Stage(32, 1, 8, 1e-3),)
+
+
+def shallow_network(size: int | None) -> keras.Model:
+    """A backbone of two blocks: tracing a training step takes time by the layer."""
+    x = inputs = keras.Input((size, size, 3))
+    for block in (1, 2):
+        x = keras.layers.MaxPooling2D(4, padding="same", name=f"block{block}_pool")(x)
+        x = keras.layers.Conv2D(32, 3, padding="same", use_bias=False, name=f"block{block}_conv")(x)
+    x = keras.layers.BatchNormalization(name="bn")(x)
+    return keras.Model(inputs, keras.layers.ReLU(name="relu")(x), name="shallow")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def backbones():
+    """The table of backbones with ``shallow`` in it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(BACKBONES, "shallow", Backbone(shallow_network, "block2_conv", None))
+        yield
+
+
+def shallow(**changes) -> Recipe:
+    return recipe(**{"backbone": "shallow", **changes})
+
+
 def run(table, out, where, lines=None, **changes) -> Preset:
     return run_training(
-        recipe(**changes),
+        shallow(**changes),
         [Source(table, hold_out=0.25)],
         out,
         where,
@@ -68,13 +96,20 @@ def run(table, out, where, lines=None, **changes) -> Preset:
     )
 
 
+@pytest.fixture(scope="module")
+def finished(backbones, table, tmp_path_factory):
+    """A run of the recipe that reached its end: its preset in the folder ``whole``, its checkpoints in ``run``."""
+    folder = tmp_path_factory.mktemp("finished")
+    return run(table, folder / "whole", folder / "run"), folder
+
+
 class Killed(BaseException):
     pass
 
 
-def test_training_gives_a_calibrated_preset_and_resumes_after_a_kill(tmp_path, table, monkeypatch):
-    preset = run(table, tmp_path / "whole", tmp_path / "run1")
-    assert preset == Preset.load(tmp_path / "whole")
+def test_training_gives_a_calibrated_preset(finished):
+    preset, folder = finished
+    assert preset == Preset.load(folder / "whole")
     assert preset.input_size == 48
     assert preset.calibration["Mass"].split == "val (cut out of train)"
     assert preset.training.images + preset.training.validation_images == 72  # never a test row
@@ -82,9 +117,12 @@ def test_training_gives_a_calibrated_preset_and_resumes_after_a_kill(tmp_path, t
     for point in preset.operating_points:  # the kept scores say the same as the fit
         own = preset.custom_point("Mass", point.threshold)
         assert (own.sensitivity, own.specificity) == pytest.approx((point.sensitivity, point.specificity))
-    history = json.loads((tmp_path / "run1" / "state.json").read_text())["history"]
+    history = json.loads((folder / "run" / "state.json").read_text())["history"]
     assert [row["epoch"] for row in history] == [1, 2, 1]
 
+
+def test_training_resumes_after_a_kill(tmp_path, table, finished, monkeypatch):
+    preset, _ = finished
     # killed in the middle of the second epoch, then in the middle of the second stage
     original, calls = trainer.batches, []
 
@@ -116,23 +154,25 @@ def test_training_gives_a_calibrated_preset_and_resumes_after_a_kill(tmp_path, t
 
 
 def test_it_learns_the_blob(tmp_path, table):
-    run(table, tmp_path / "p", tmp_path / "r", stages=(Stage(32, 12, 8, 1e-2),))
+    run(table, tmp_path / "p", tmp_path / "r", backbone="cnn", stages=(Stage(32, 12, 8, 1e-2),))
     history = json.loads((tmp_path / "r" / "state.json").read_text())["history"]
     assert history[-1]["validation_auroc"]["Mass"] > 0.9
 
 
-def test_a_start_hands_over_trunk_and_shared_findings(tmp_path, table):
+def test_a_start_hands_over_trunk_and_shared_findings(finished):
     from cxrkit.training.session import _initial
 
-    preset = run(table, tmp_path / "p", tmp_path / "r", stages=(Stage(32, 1, 8, 1e-3),))
+    preset, _ = finished
     trained = XRayModelManager(preset).model
-    network = _initial(recipe(findings=("Nodule", "Mass")), None, preset)
+    network = _initial(shallow(findings=("Nodule", "Mass")), None, preset)
     np.testing.assert_array_equal(network.get_layer("bn").get_weights()[3], trained.get_layer("bn").get_weights()[3])
     np.testing.assert_array_equal(
         network.get_layer("logits").get_weights()[0][:, 1], trained.get_layer("logits").get_weights()[0][:, 0]
     )
     with pytest.raises(TrainingError, match="another backbone"):
-        _initial(recipe(backbone="densenet121"), None, preset)
+        _initial(recipe(backbone="cnn"), None, preset)
+    with pytest.raises(TrainingError, match="another backbone or head"):
+        _initial(shallow(head="dropout-dense"), None, preset)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path, table):
@@ -181,15 +221,15 @@ def test_a_table_without_validation_or_training_rows_is_refused(tmp_path, table)
         split_sources([Source(odd)], recipe(), False)
 
 
-def test_a_run_folder_of_other_data_or_another_start_is_refused(tmp_path, table):
-    short = {"stages": (Stage(32, 1, 8, 1e-3),)}
-    preset = run(table, tmp_path / "p", tmp_path / "r", **short)
+def test_a_run_folder_of_other_data_or_another_start_is_refused(tmp_path, table, finished):
+    preset, folder = finished
+    shutil.copytree(folder / "run", tmp_path / "r")
     flipped = edited(table, "flipped.csv", lambda row: row[:-1] + str(1 - int(row[-1])))
     with pytest.raises(TrainingError, match="checkpoint of another data"):
-        run(flipped, tmp_path / "q", tmp_path / "r", **short)
+        run(flipped, tmp_path / "q", tmp_path / "r")
     with pytest.raises(TrainingError, match="checkpoint of another start"):
         run_training(
-            recipe(**short),
+            shallow(),
             [Source(table, hold_out=0.25)],
             tmp_path / "q",
             tmp_path / "r",
@@ -198,29 +238,31 @@ def test_a_run_folder_of_other_data_or_another_start_is_refused(tmp_path, table)
             start=preset,
         )
     # the words of the card do not matter
-    again = run(table, tmp_path / "q", tmp_path / "r", **short, limits=("Mended words.",))
+    again = run(table, tmp_path / "q", tmp_path / "r", limits=("Mended words.",))
     assert again.limits == ("Mended words.",)
     assert again.name == "q"
     (tmp_path / "r" / "state.json").write_text("{")
     with pytest.raises(TrainingError, match="cannot be read"):
-        run(table, tmp_path / "q", tmp_path / "r", **short)
+        run(table, tmp_path / "q", tmp_path / "r")
     assert str(tmp_path) not in Preset.load(tmp_path / "q").training.command
 
 
-def test_a_failed_calibration_leaves_the_old_preset_untouched(tmp_path, table, monkeypatch):
-    short = {"stages": (Stage(32, 1, 8, 1e-3),)}
-    before = run(table, tmp_path / "p", tmp_path / "r", **short)
+def test_a_failed_calibration_leaves_the_old_preset_untouched(tmp_path, table, finished, monkeypatch):
+    _, folder = finished
+    shutil.copytree(folder / "whole", tmp_path / "p")
+    before = Preset.load(tmp_path / "p")
+    changed = {"stages": SHORT, "seed": 4}
 
     def fail(*args, **kwargs):
         raise Killed
 
     monkeypatch.setattr("cxrkit.training.session.fit_calibration", fail)
     with pytest.raises(Killed):
-        run(table, tmp_path / "p", tmp_path / "s", **short, seed=4)
+        run(table, tmp_path / "p", tmp_path / "s", **changed)
     assert Preset.load(tmp_path / "p") == before
     XRayModelManager(Preset.load(tmp_path / "p"))
     with pytest.raises(Killed):
-        run(table, tmp_path / "new", tmp_path / "s", **short, seed=4)
+        run(table, tmp_path / "new", tmp_path / "s", **changed)
     assert not (tmp_path / "new").exists()
 
 
