@@ -62,7 +62,8 @@ def variables_of(table: pd.DataFrame) -> tuple[Variable, ...]:
 
     ``sex`` (F, M, female, male ...), ``age`` in years (also as ``058Y``) or ``age_band``,
     ``view_position`` or ``view``, and ``aspect_ratio`` (width by height), which is cut into tertiles of
-    the rows. A column without any usable cell has that one group; a blank column is no variable.
+    the rows, if there are three shapes to cut. A column without any usable cell has that one group; a
+    blank column is no variable.
     """
     found: list[Variable] = []
     table = table[[c for c in table.columns if (texts(table[c]) != "").any()]]
@@ -79,7 +80,7 @@ def variables_of(table: pd.DataFrame) -> tuple[Variable, ...]:
         found.append(_named("view", [text.upper() for text in texts(table[view])]))
     if "aspect_ratio" in table.columns:
         found.append(_tertiles("aspect_ratio", table["aspect_ratio"]))
-    return tuple(found)
+    return tuple(variable for variable in found if variable.groups)
 
 
 def _named(name: str, labels: Sequence[str], order: Sequence[str] = ()) -> Variable:
