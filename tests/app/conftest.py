@@ -6,14 +6,19 @@ import dataclasses
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from cxrkit.card import Metric, ReferencePrevalence, ValidationScores
+from cxrkit.dashboard import services
 from cxrkit.preset import Preset
 from tests.conftest import REPOSITORY
+
+if TYPE_CHECKING:
+    from cxrkit.model.manager import XRayModelManager
 
 
 @pytest.fixture(scope="session")
@@ -44,10 +49,27 @@ def app_folder(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     return folder
 
 
+@pytest.fixture(scope="session")
+def models() -> Callable[..., XRayModelManager]:
+    """What the dashboard loads a model with, but models outlive the clearing of the caches between tests."""
+    load, loaded = services._manager, {}
+
+    def once(folder: str, card_sha256: str, preset: Preset) -> XRayModelManager:
+        key = folder, card_sha256
+        if key not in loaded:
+            loaded[key] = load(folder, card_sha256, preset)
+        return loaded[key]
+
+    return once
+
+
 @pytest.fixture
-def app(app_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AppTest]:
+def app(
+    app_folder: Path, models: Callable[..., XRayModelManager], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[AppTest]:
     """The app after its first run."""
     monkeypatch.setattr("cxrkit.preset.WEIGHTS", app_folder)
+    monkeypatch.setattr(services, "_manager", models)
     st.cache_resource.clear()
     yield AppTest.from_file(str(REPOSITORY / "streamlit_app.py"), default_timeout=60).run()
     st.cache_resource.clear()
