@@ -1,10 +1,10 @@
 """What ships agrees with itself: cards, weights, evaluations, train_config.json and the README's table."""
 
-import json
 from pathlib import Path
 
 import pytest
 
+from cxrkit.evaluation.schema import Evaluation
 from cxrkit.preset import Preset, list_presets
 from cxrkit.train_config import TrainConfig
 
@@ -40,13 +40,25 @@ def test_two_presets_ship_and_verify():
 @pytest.mark.parametrize("name", ["chestxray14", "pneumonia"])
 def test_the_card_repeats_its_evaluation(name):
     preset = Preset.load(SHIPPED / name)
-    evaluation = json.loads((SHIPPED / name / "evaluation.json").read_text())
-    assert evaluation["weights_sha256"] == preset.weights_sha256
-    assert evaluation["split"] == "test"
+    evaluation = Evaluation.load(SHIPPED / name)
+    assert evaluation.weights_sha256 == preset.weights_sha256
+    assert evaluation.split == "test"
     for finding in preset.findings:
-        stated, metric = evaluation["findings"][finding]["auroc"], preset.metric(finding, "auroc")
-        assert (stated["value"], stated["low"], stated["high"]) == (metric.value, metric.low, metric.high)
-        assert stated["n"] == metric.n
+        stated, metric = evaluation.findings[finding].auroc, preset.metric(finding, "auroc")
+        assert (stated.value, stated.low, stated.high) == (metric.value, metric.low, metric.high)
+        assert stated.n == metric.n
+        kinds = {point.fitted_on.kind for point in evaluation.findings[finding].operating_points.values()}
+        assert kinds == {"card"}, "nothing was fitted on the test split"
+
+
+def test_the_shipped_maps_are_judged_beside_their_controls():
+    """Boxes by split, those of trained images apart; the maps depend on the weights."""
+    evaluation = Evaluation.load(SHIPPED / "chestxray14")
+    assert {entry.split for entry in evaluation.localisation if entry.headline} == {"test"}
+    assert {entry.split for entry in evaluation.localisation} == {"train", "val", "test"}
+    stages = {stage.stage: stage.ssim.value for stage in evaluation.attention.randomisation}
+    assert stages.pop("none") == pytest.approx(1)
+    assert all(value < 0.5 for value in stages.values())
 
 
 def test_accuracy_floors():
