@@ -38,11 +38,13 @@ class Handler(BaseHTTPRequestHandler):
     """Answers GET with ranges, as a static file server does."""
 
     site: Site
+    number: int  # of the request, from 0
 
     def log_message(self, *_: object) -> None: ...
 
     def do_GET(self) -> None:
         self.site.asked.append(dict(self.headers.items()))
+        self.number = len(self.site.sent)
         self.site.sent.append(0)
         if self.site.script and self.site.script.pop(0)(self):
             return
@@ -77,9 +79,14 @@ class Handler(BaseHTTPRequestHandler):
                 self.send_header(name, value)
         self.end_headers()
         piece = body[start:] if most is None else body[start : start + most]
-        self.wfile.write(piece)
-        self.wfile.flush()
-        self.site.sent[-1] += len(piece)
+        # counted before they go: the client may look as soon as it has the last byte
+        self.site.sent[self.number] = len(piece)
+        try:
+            self.wfile.write(piece)
+            self.wfile.flush()
+        except OSError:  # the client has hung up: who knows how much it took
+            self.site.sent[self.number] = 0
+            raise
         self.close_connection = True
 
 
