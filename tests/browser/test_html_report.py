@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from cxrkit.serving.html_report import write_report
-from tests.browser.test_dashboard import CHROMIUM, sync_api
+from tests.browser.test_dashboard import sync_api
 from tests.factory_evaluation import make_evaluation
 
 pytestmark = pytest.mark.timeout(90)
@@ -19,14 +18,6 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     odd = "A finding <b>with a rather long & unusual name</b>, unbroken_" + "x" * 40
     judged = make_evaluation({"Effusion": 0.18, "Hernia": 0.008, "Edema": 0.0, odd: 0.1}, n=1500)
     return write_report(judged, tmp_path_factory.mktemp("report"))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[sync_api.Browser]:
-    with sync_api.sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield running
-        running.close()
 
 
 def open_report(browser: sync_api.Browser, report: Path, width: int) -> sync_api.Page:
