@@ -20,6 +20,7 @@ from cxrkit.data.table import read_table, select_rows
 from cxrkit.errors import ManifestError
 
 IMAGE = "image"
+_PATIENT = ("patient_key", "patient_id")  # the first that a row fills names its patient
 _VALUES = {"": np.nan, "nan": np.nan, "0": 0.0, "0.0": 0.0, "1": 1.0, "1.0": 1.0}
 
 
@@ -75,16 +76,12 @@ class Manifest:
         )
 
     def patients(self) -> npt.NDArray[np.str_]:
-        """Key of each row's patient: ``patient_key``, else ``patient_id``, else the image's name.
+        """Key of each row's patient as `patient_keys` gives it, else the image's name.
 
-        A blank key is unknown, so such a row counts as a patient of its own.
+        A row without a key is of an unknown patient, so it counts as a patient of its own.
         """
-        names = self.table[IMAGE].to_numpy(dtype=np.str_)
-        column = next((c for c in ("patient_key", "patient_id") if c in self.table.columns), None)
-        if column is None:
-            return names
-        keys = self.table[column].to_numpy(dtype=np.str_)
-        return np.where(keys == "", names, keys)
+        keys = patient_keys(self.table)
+        return np.where(keys == "", self.table[IMAGE].to_numpy(dtype=np.str_), keys)
 
     def counts(self) -> tuple[LabelCount, ...]:
         """Positives and known labels per finding."""
@@ -142,6 +139,20 @@ def read_manifest(
     found = _find(table[IMAGE].tolist(), folders)
     rows = table.index.to_numpy(dtype=np.int64)
     return Manifest(Path(path).name, sha256, tuple(findings), found, labels, table.reset_index(drop=True), rows)
+
+
+def patient_keys(table: pd.DataFrame) -> npt.NDArray[np.str_]:
+    """Whom each of n rows of a table of text shows, by ``patient_key``, else ``patient_id``; blank if unknown.
+
+    The fallback is made row by row, so that tables of which one has keys and the other ids are compared
+    with each other. Where a row fills both, its key is right: the ids of Kermany's children restart with
+    each subtype.
+    """
+    keys = np.full(len(table), "", dtype=object)
+    for column in _PATIENT:
+        if column in table.columns:
+            keys = np.where(keys == "", table[column].to_numpy(dtype=object), keys)
+    return keys.astype(np.str_)
 
 
 def label_matrix(

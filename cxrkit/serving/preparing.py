@@ -13,17 +13,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cxrkit.data.layouts.layout import PATIENT_COLUMNS, SPLITS, Layout, rows_text
+from cxrkit.data.layouts.layout import SPLITS, Layout, rows_text
 from cxrkit.data.leaks import Leak, hold_out, leaks_between
-from cxrkit.data.manifest import IMAGE
+from cxrkit.data.manifest import IMAGE, patient_keys
 from cxrkit.data.table import SPLIT
 from cxrkit.errors import ManifestError
 from cxrkit.imaging.survey import Survey, Unreadable, survey
 
 DUPLICATES = "dup_group"
 """Column of a number that all images of identical pixels share; blank for a picture without a double."""
-
-
+PATIENT_ID = "patient_id"
 _FEW = 100  # images; a smaller validation part chooses nothing reliably
 
 
@@ -118,6 +117,7 @@ def prepare(
         by = "patient" if layout.patients_known else "image"
         notes.append(f"{hold_out_share:g} of train and val together was cut out as val by {by}, seed {seed}.")
     notes += _small_validation(layout)
+    notes += _ids_under_several_keys(layout.table)
     leaks = find_leaks(layout, digests)
     refused = bool(leaks) or (bool(seen.unreadable) and not skip_unreadable)
     images = _home(layout.root, target)
@@ -144,12 +144,12 @@ def prepare(
 def find_leaks(layout: Layout, digests: Sequence[str | None]) -> tuple[Leak, ...]:
     """Shared patients, then shared pictures, of every pair of splits; n digests as `pixel_digest` gives them."""
     table = layout.table
-    patients = next((table[c].tolist() for c in PATIENT_COLUMNS if c in table.columns), [""] * len(table))
+    patients = patient_keys(table)
     splits = table[SPLIT].to_numpy(dtype=np.str_)
     order = [split for split in SPLITS if (splits == split).any()]
     places = {split: np.flatnonzero(splits == split) for split in order}
     rows = table.index.to_numpy(dtype=np.int64)
-    of_patients = {split: ([patients[int(i)] for i in there], rows[there]) for split, there in places.items()}
+    of_patients = {split: (patients[there].tolist(), rows[there]) for split, there in places.items()}
     of_pictures = {split: ([digests[int(i)] for i in there], rows[there]) for split, there in places.items()}
     return leaks_between("patients", of_patients) + leaks_between("pictures", of_pictures)
 
@@ -183,6 +183,19 @@ def _small_validation(layout: Layout) -> list[str]:
         f"The validation part has {validation or 'no'} images, too few to choose anything by: "
         "cut one out of train with --hold-out 0.1."
     ]
+
+
+def _ids_under_several_keys(table: pd.DataFrame) -> list[str]:
+    """A patient_id that several patients have may be a number that restarts, or one patient under two keys."""
+    if PATIENT_ID not in table.columns:
+        return []
+    rows = pd.DataFrame({"id": table[PATIENT_ID], "key": patient_keys(table), "split": table[SPLIT]})
+    held = rows[rows["id"] != ""].groupby("id")[["key", "split"]].nunique()
+    count = int((held > 1).all(axis=1).sum())
+    if not count:
+        return []
+    which = f"{count} patient_ids stand" if count > 1 else "1 patient_id stands"
+    return [f"{which} in several splits under different patient_keys; the keys are taken as right."]
 
 
 def _copies(layout: Layout, digests: Sequence[str]) -> dict[str, int]:
@@ -270,15 +283,15 @@ def format_preparation(done: Preparation) -> str:
 def _count_lines(layout: Layout) -> list[str]:
     """Images and patients per split, and positives, negatives and unknown labels per split and finding."""
     table = layout.table
-    column = next((c for c in PATIENT_COLUMNS if c in table.columns), None)
+    keys = patient_keys(table)
     width = max(map(len, layout.findings))
     lines = []
     for split in SPLITS:
         rows = table[table[SPLIT] == split]
         if rows.empty:
             continue
-        known = set() if column is None else set(rows[column]) - {""}
-        blank = len(rows) if column is None else int((rows[column] == "").sum())
+        known = set(keys[table[SPLIT] == split]) - {""}
+        blank = int((keys[table[SPLIT] == split] == "").sum())
         patients = f"{len(known)} patients" if known else "patients unknown"
         more = f", {blank} images of unknown patients" if known and blank else ""
         lines.append(f"{split}: {len(rows)} images, {patients}{more}")

@@ -9,7 +9,7 @@ import pytest
 from cxrkit.card import LabelCount
 from cxrkit.data.leaks import assert_disjoint, groups, hold_out, shared_patients
 from cxrkit.data.loss_weights import read_label_counts
-from cxrkit.data.manifest import read_manifest
+from cxrkit.data.manifest import patient_keys, read_manifest
 from cxrkit.data.table import parse_pairs, read_table, select_rows
 from cxrkit.errors import ManifestError
 
@@ -88,6 +88,16 @@ def test_patients_fall_back_to_the_image_where_the_key_is_blank(write):
     assert list(read_manifest(keyed, ["Mass"]).patients()) == ["bacteria-1", "virus-1"]
     bare = write("image,Mass\na.png,1\nb.png,0\n")
     assert list(read_manifest(bare, ["Mass"]).patients()) == ["a.png", "b.png"]
+
+
+def test_patients_fall_back_row_by_row_from_the_key_to_the_id_to_the_image(write):
+    mixed = write("image,patient_key,patient_id,Mass\na.png,k,7,1\nb.png,,7,0\nc.png,7,,0\nd.png,,,1\n")
+    manifest = read_manifest(mixed, ["Mass"])
+    assert list(manifest.patients()) == ["k", "7", "7", "d.png"]
+    assert list(patient_keys(manifest.table)) == ["k", "7", "7", ""]
+    assert groups(manifest, ["patient"]).tolist() == [0, 1, 1, 2]
+    with pytest.raises(ManifestError, match="1 patients"):
+        assert_disjoint(manifest.subset([0, 1]), manifest.subset([2, 3]))
 
 
 def test_subset_by_mask_and_by_index(write):

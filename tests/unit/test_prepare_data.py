@@ -187,6 +187,50 @@ def test_every_pair_of_splits_is_checked_for_patients_and_pictures(prepare, tmp_
     assert "1 images of test are copies of others in it." in said
 
 
+def own_table(folder, header, lines, name="mine.csv"):
+    """A table of img0.png, img1.png ..., one per line of its other columns; each picture another one."""
+    rows = [f"img{n}.png,{line}" for n, line in enumerate(lines)]
+    (folder / name).write_text("\n".join([f"image,{header}", *rows]) + "\n")
+    for n in range(len(lines)):
+        picture(folder / f"img{n}.png", n)
+    return ["table", "--table", folder / name, "--out", folder / "m.csv"]
+
+
+def test_patients_are_compared_by_their_id_where_the_key_is_blank(prepare, tmp_path, capsys):
+    lines = [f"{split},,P{n // 3},{n % 2}" for n, split in enumerate(["train", "train", "test"] * 10)]
+    options = own_table(tmp_path, "split,patient_key,patient_id,Mass", lines)
+    assert prepare(*options) == 3
+    said = capsys.readouterr().out
+    assert "LEAK: 10 patients stand in both train and test:" in said
+    assert "train: 20 images, 10 patients\n" in said
+    # a cut is by patient, not by image
+    options = own_table(tmp_path, "split,patient_key,patient_id,Mass", [line.replace("test", "val") for line in lines])
+    assert prepare(*options, "--hold-out", "0.3") == 0
+    assert "cut out as val by patient" in capsys.readouterr().out
+    assert read_table(tmp_path / "m.csv")[0].groupby("patient_id")["split"].nunique().tolist() == [1] * 10
+
+
+def test_a_table_of_keys_is_compared_with_a_table_of_ids(prepare, tmp_path, capsys):
+    (tmp_path / "train.csv").write_text("image,patient_id,Mass\na.png,P1,0\nb.png,P2,1\n")
+    (tmp_path / "val.csv").write_text("image,patient_key,Mass\nc.png,P2,0\nd.png,P3,1\n")
+    for seed, name in enumerate("abcd"):
+        picture(tmp_path / f"{name}.png", seed)
+    options = [part for split in ("train", "val") for part in ("--table", f"{split}={tmp_path / split}.csv")]
+    assert prepare("table", *options, "--out", tmp_path / "m.csv") == 3
+    said = capsys.readouterr().out
+    assert "LEAK: 1 patient stands in both train and val:\n  train: row 3\n  val: row 4" in said
+    assert "P2" not in said
+
+
+def test_ids_that_restart_under_each_key_pass_with_a_note(prepare, tmp_path, capsys):
+    options = own_table(tmp_path, "split,patient_key,patient_id,Mass", ["train,a,S,0", "val,b,S,0", "test,c,S,1"])
+    assert prepare(*options) == 0
+    note = "1 patient_id stands in several splits under different patient_keys; the keys are taken as right."
+    assert note in capsys.readouterr().out
+    prepare(*own_table(tmp_path, "split,patient_key,patient_id,Mass", ["train,a,S,0", "train,b,S,0", "test,c,T,1"]))
+    assert "under different" not in capsys.readouterr().out
+
+
 def test_a_cut_keeps_copies_together(prepare, tmp_path):
     """Forty patients in pairs of equal pictures: wherever the cut goes, no pair is torn apart."""
     options = csv_tables(tmp_path, {"train": range(40)}, str, {n: n // 2 for n in range(40)})
