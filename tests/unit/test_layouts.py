@@ -1,7 +1,9 @@
 """Readers of the layouts that people have: what they take, what they say, what they refuse."""
 
 import io
+import os
 import zipfile
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -55,6 +57,25 @@ def test_links_to_folders_are_followed_once(tmp_path):
     (tmp_path / "data" / "images").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "elsewhere" / "round").symlink_to(tmp_path / "elsewhere")
     assert list(image_files(tmp_path / "data")) == ["images/1.png"]
+
+
+def test_a_folder_that_cannot_be_opened_is_refused_not_passed_over(tmp_path, monkeypatch):
+    touch(tmp_path / "train" / "NORMAL" / "1.png", tmp_path / "train" / "NORMAL" / "secret" / "2.png")
+    scandir = os.scandir
+
+    def guarded(place="."):
+        if Path(place).name == "secret":  # root may open any folder, whatever its mode
+            raise PermissionError(13, "Permission denied", str(place))
+        return scandir(place)
+
+    monkeypatch.setattr(os, "scandir", guarded)
+    for read in (ImageFiles, read_kaggle):
+        with pytest.raises(ManifestError, match="folder of the images cannot be opened") as refused:
+            read(tmp_path)
+        assert "secret" not in f"{refused.value.message} {refused.value.remedy}"
+        assert refused.value.__suppress_context__
+    monkeypatch.undo()
+    assert len(read_kaggle(tmp_path).table) == 2
 
 
 def test_missing_images_are_counted_by_row_and_refused_or_left_out(tmp_path):

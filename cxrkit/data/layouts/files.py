@@ -26,10 +26,10 @@ def image_files(folder: Path) -> Iterator[str]:
     Raises
     ------
     ManifestError
-        A name is not valid text, so that no table could hold it.
+        A folder cannot be opened, or a name is not valid text, so that no table could hold it.
     """
     seen: set[str] = set()
-    for here, folders, files in os.walk(folder, followlinks=True):
+    for here, folders, files in os.walk(folder, onerror=_refuse, followlinks=True):
         place = os.path.realpath(here)
         if place in seen:
             folders.clear()
@@ -46,6 +46,11 @@ def image_files(folder: Path) -> Iterator[str]:
                         "The name of a file or folder is not valid text (UTF-8).", "Rename it, and try again."
                     ) from None
                 yield path
+
+
+def unopenable() -> ManifestError:
+    """What to raise for a folder that cannot be listed: to pass it over would lose its images unnoticed."""
+    return ManifestError("A folder of the images cannot be opened.", "Check that you may read every folder in it.")
 
 
 def is_junk(name: str) -> bool:
@@ -138,6 +143,10 @@ def locate(
             )
         notes.append(f"{message} and are left out: {rows_text(missing)}.")
     return [path for path in paths if path is not None], found, notes
+
+
+def _refuse(_: OSError) -> None:
+    raise unopenable() from None
 
 
 def _may_be_image(name: str) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from cxrkit.data.layouts.files import image_files, is_junk
+from cxrkit.data.layouts.files import image_files, is_junk, unopenable
 from cxrkit.data.layouts.layout import SPLITS, Layout, make_layout, split_name
 from cxrkit.data.manifest import IMAGE
 from cxrkit.data.table import SPLIT
@@ -99,4 +99,4 @@ def _folders(place: Path) -> list[Path]:
     try:
         return sorted(below for below in place.iterdir() if below.is_dir() and not is_junk(below.name))
     except OSError:
-        raise ManifestError("A folder cannot be opened.", "Check that you may read it.") from None
+        raise unopenable() from None
