@@ -45,8 +45,9 @@ def test_images_are_found_by_path_then_name_then_stem(tmp_path):
     assert files.find("../outside.png") is None
     assert files.doubles == 0
     assert files.find("1.png") == "a/1.png"
-    assert files.find("/content/drive/b/1.dcm") == "a/1.png"
-    assert files.doubles == 2
+    assert files.doubles == 1
+    assert files.find("/content/drive/b/1.dcm") == "b/1.png"  # the table counts its folders from higher up
+    assert files.doubles == 1
     assert files.find("b/1.jpeg") == "b/1.png"  # of the same stem, the one in the named folder
     assert stem("X/A.B.DCM") == "a.b"
 
@@ -57,6 +58,34 @@ def test_links_to_folders_are_followed_once(tmp_path):
     (tmp_path / "data" / "images").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "elsewhere" / "round").symlink_to(tmp_path / "elsewhere")
     assert list(image_files(tmp_path / "data")) == ["images/1.png"]
+
+
+def test_two_names_of_a_table_that_lead_to_one_file_are_refused(tmp_path):
+    touch(*(tmp_path / name for name in ("img0.png", "img1.png", "x/view1.png", "y/view1.png")))
+
+    def found(*names):
+        return locate(ImageFiles(tmp_path), names, range(2, 2 + len(names)), where="the table", skip_missing=False)[0]
+
+    for names in (("a/img0.png", "b/img0.png"), ("img0.png", "img0.dcm"), ("img0.png", "/elsewhere/img0.png")):
+        with pytest.raises(ManifestError, match=r"Different image names of the table .* same file: rows 3, 4\.") as no:
+            found("img1.png", *names)
+        assert "img0" not in f"{no.value.message} {no.value.remedy}"
+    assert found("img0.png", "./img0.png", str(tmp_path / "img0.png")) == ["img0.png"] * 3  # one name, three times
+    assert found("top/y/view1.png", "top/x/view1.png") == ["y/view1.png", "x/view1.png"]
+    with pytest.raises(ManifestError, match="rows 2, 3"):
+        found("p/view1.png", "q/view1.png")
+
+
+def test_images_found_elsewhere_or_under_another_ending_are_counted(tmp_path):
+    touch(*(tmp_path / "images_001" / name for name in ("1.png", "2.dcm", "3", "4.PNG", "5.png", "6.png")))
+
+    def told(*names):
+        return locate(ImageFiles(tmp_path), names, range(2, 2 + len(names)), where="the table", skip_missing=False)[2]
+
+    assert told("1.png", "2", "4.png", "images_001/5.png", str(tmp_path / "images_001" / "6.png")) == []
+    note = "{} images of the table were found in another folder, or under another ending, than the table says."
+    assert told("2.png", "3.png", "1.png") == [note.format(2)]
+    assert told("/data/other_hospital/1.png", "images_002/5.png", "images_001/2.png") == [note.format(3)]
 
 
 def test_a_folder_that_cannot_be_opened_is_refused_not_passed_over(tmp_path, monkeypatch):
@@ -287,7 +316,10 @@ def test_nih_as_it_is_downloaded(tmp_path, header, more):
     present = {(row, f) for row in range(5) for f in NIH_FINDINGS if table[f].iloc[row] == "1"}
     assert present == {(0, "Cardiomegaly"), (0, "Emphysema"), (2, "Pleural_Thickening"), (3, "Hernia")}
     assert set(table[list(NIH_FINDINGS)].to_numpy().ravel()) == {"0", "1"}
-    assert layout.notes == ("1 ages are impossible (over 120 years) or malformed and were left blank.",)
+    assert layout.notes == (
+        "1 ages are impossible (over 120 years) or malformed and were left blank.",
+        "2 images of the table were found in another folder, or under another ending, than the table says.",
+    )
 
 
 def test_ages():
@@ -302,7 +334,7 @@ def test_nih_without_all_images(tmp_path):
         read_nih(folder)
     layout = read_nih(folder, skip_missing=True)
     assert len(layout.table) == 4
-    assert "are left out: row 3." in layout.notes[1]
+    assert "are left out: row 3." in layout.notes[2]
 
 
 def test_nih_refusals(tmp_path):

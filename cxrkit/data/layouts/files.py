@@ -71,34 +71,50 @@ class ImageFiles:
     ----------
     doubles
         How many names were found in more than one place since the index was made.
+    strays
+        How many were found in another folder, or under another ending, than the name says.
     """
 
     def __init__(self, folder: Path) -> None:
         if not folder.is_dir():
             raise ManifestError("The folder of the images does not exist.", "Check its name.")
-        self._paths: dict[str, str] = {}
+        self._home = PurePosixPath(Path(os.path.abspath(folder)).as_posix())  # noqa: PTH100 - links stay
+        self._paths: set[str] = set()
         self._stems: dict[str, list[str]] = {}
         self.doubles = 0
+        self.strays = 0
         for path in image_files(folder):
-            self._paths[path] = path
+            self._paths.add(path)
             self._stems.setdefault(stem(path), []).append(path)
+
+    def wanted(self, name: str) -> PurePosixPath:
+        """A name of a table as a path, relative to the folder where it lies below it."""
+        path = PurePosixPath(name.replace("\\", "/"))
+        return path.relative_to(self._home) if path.is_relative_to(self._home) else path
 
     def find(self, name: str) -> str | None:
         """The path of an image relative to the folder.
 
         First the path as named; then a file of the same name elsewhere below the folder; then one of
         the same stem, so that ``0001_000.png`` is found as ``0001_000.dcm``. Of several, those in the
-        named sub-folder come first; then the first in order is taken and counted in `doubles`.
+        named sub-folder come first, then those in a folder whose last parts are the named ones (a table
+        may count from higher up); then the first in order is taken and counted in `doubles`.
         """
-        wanted = PurePosixPath(name.replace("\\", "/"))
+        wanted = self.wanted(name)
         if str(wanted) in self._paths:
             return str(wanted)
-        found = self._stems.get(stem(wanted.name), [])
-        same_folder = [path for path in found if PurePosixPath(path).parent == wanted.parent]
-        same_name = [path for path in found if PurePosixPath(path).name == wanted.name]
-        best = same_folder or same_name or found
-        self.doubles += len(best) > 1
-        return best[0] if best else None
+        found = [PurePosixPath(path) for path in self._stems.get(stem(wanted.name), [])]
+        if len(found) > 1:
+            same_folder = [path for path in found if path.parent == wanted.parent]
+            shared = [_shared_end(path.parent, wanted.parent) for path in found]
+            nearest = [path for path, parts in zip(found, shared, strict=True) if parts == max(shared)]
+            same_name = [path for path in nearest if path.name == wanted.name]
+            found = same_folder or same_name or nearest
+        if not found:
+            return None
+        self.doubles += len(found) > 1
+        self.strays += _strays(wanted, found[0])
+        return str(found[0])
 
 
 def locate(
@@ -123,14 +139,20 @@ def locate(
     Raises
     ------
     ManifestError
-        Images are missing, or all of them are.
+        Images are missing, or all of them are, or two names lead to one file.
     """
-    doubles = files.doubles
+    doubles, strays = files.doubles, files.strays
     paths = [files.find(name) if name else None for name in names]
+    _refuse_shared(files, names, paths, rows, where)
     found = np.array([path is not None for path in paths], dtype=bool)
     notes: list[str] = []
     if files.doubles > doubles:
         notes.append(f"{files.doubles - doubles} images lie in more than one place; the first is taken.")
+    if files.strays > strays:
+        notes.append(
+            f"{files.strays - strays} images of {where} were found in another folder, or under another ending, "
+            "than the table says."
+        )
     missing = [row for row, there in zip(rows, found, strict=True) if not there]
     if missing:
         message = f"{len(missing)} of the {len(names)} images of {where} are not at hand"
@@ -143,6 +165,36 @@ def locate(
             )
         notes.append(f"{message} and are left out: {rows_text(missing)}.")
     return [path for path in paths if path is not None], found, notes
+
+
+def _refuse_shared(
+    files: ImageFiles, names: Sequence[str], paths: Sequence[str | None], rows: Sequence[int], where: str
+) -> None:
+    """Two names in one table mean two images: that both lead to one file binds a picture to a stranger's labels."""
+    called: dict[str, set[PurePosixPath]] = {}
+    for name, path in zip(names, paths, strict=True):
+        if path is not None:
+            called.setdefault(path, set()).add(files.wanted(name))
+    shared = [row for row, path in zip(rows, paths, strict=True) if path is not None and len(called[path]) > 1]
+    if shared:
+        raise ManifestError(
+            f"Different image names of {where} lead to the same file: {rows_text(shared)}.",
+            "Check the folder of the images: some are missing, or lie in other sub-folders than the table says.",
+        )
+
+
+def _strays(wanted: PurePosixPath, found: PurePosixPath) -> bool:
+    """Whether a name that says a folder or an ending was found under another."""
+    says_folder, says_ending = wanted.parent != PurePosixPath(), stem(wanted.name) != wanted.name.casefold()
+    return (says_folder and found.parent != wanted.parent) or (
+        says_ending and found.name.casefold() != wanted.name.casefold()
+    )
+
+
+def _shared_end(one: PurePosixPath, other: PurePosixPath) -> int:
+    """How many parts of two folders agree, counted from their ends."""
+    pairs = zip(reversed(one.parts), reversed(other.parts), strict=False)
+    return next((number for number, (a, b) in enumerate(pairs) if a != b), min(len(one.parts), len(other.parts)))
 
 
 def _refuse(_: OSError) -> None:
