@@ -212,6 +212,47 @@ def test_what_is_no_kaggle_tree_is_refused(tmp_path):
         read_kaggle(tmp_path / "two" / "a")
 
 
+def test_a_link_back_up_the_tree_puts_no_image_into_another_class(tmp_path):
+    tree = tmp_path / "chest_xray"
+    touch(
+        tree / "train" / "NORMAL" / "IM-0001-0001.jpeg",
+        tree / "train" / "NORMAL" / "more" / "IM-0002-0001.jpeg",
+        tree / "train" / "PNEUMONIA" / "person1_virus_1.jpeg",
+        tree / "train" / "PNEUMONIA" / "person2_virus_1.jpeg",
+        tmp_path / "store" / "IM-0003-0001.jpeg",
+        tmp_path / "store" / "file.jpeg",
+    )
+    (tree / "train" / "NORMAL" / "up").symlink_to("..")
+    (tree / "train" / "NORMAL" / "elsewhere").symlink_to(tmp_path / "store")
+    (tree / "train" / "NORMAL" / "IM-0004-0001.jpeg").symlink_to(tree / "train" / "PNEUMONIA" / "person1_virus_1.jpeg")
+    (tree / "train" / "PNEUMONIA" / "person3_virus_1.jpeg").symlink_to(tmp_path / "store" / "file.jpeg")
+    (tmp_path / "mine").symlink_to(tree)
+    for place in (tree, tmp_path / "mine"):
+        layout = read_kaggle(place)
+        assert layout.table[["image", "Pneumonia"]].to_numpy().tolist() == [
+            ["train/NORMAL/IM-0001-0001.jpeg", "0"],
+            ["train/NORMAL/IM-0004-0001.jpeg", "0"],
+            ["train/NORMAL/elsewhere/IM-0003-0001.jpeg", "0"],
+            ["train/NORMAL/elsewhere/file.jpeg", "0"],
+            ["train/NORMAL/more/IM-0002-0001.jpeg", "0"],
+            ["train/PNEUMONIA/person1_virus_1.jpeg", "1"],
+            ["train/PNEUMONIA/person2_virus_1.jpeg", "1"],
+            ["train/PNEUMONIA/person3_virus_1.jpeg", "1"],
+        ]
+        # the three files of PNEUMONIA, seen from NORMAL
+        assert layout.notes[0] == "3 images that a class folder reaches by a link into another folder are not its own."
+
+
+@pytest.mark.parametrize("name", ["Healthy/1.png", "loose.png", "Pneumonias/deeper/1.png"])
+def test_a_split_without_the_two_classes_is_refused_not_left_out(tmp_path, name):
+    touch(tmp_path / "train" / "NORMAL" / "IM-0001-0001.jpeg", tmp_path / "train" / "PNEUMONIA" / "1.jpeg")
+    (tmp_path / "test").mkdir()
+    assert set(read_kaggle(tmp_path).table["split"]) == {"train"}  # an empty folder hides nothing
+    touch(tmp_path / "test" / name)
+    with pytest.raises(ManifestError, match="The test folder has images or folders in it, but neither"):
+        read_kaggle(tmp_path)
+
+
 # --- tables
 
 

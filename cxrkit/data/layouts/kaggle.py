@@ -44,11 +44,14 @@ def read_kaggle(folder: str | os.PathLike[str]) -> Layout:
     Raises
     ------
     ManifestError
-        There is no such tree, more than one, or a split has a folder that is neither class.
+        There is no such tree, more than one, or a split has a folder that is neither class, or has
+        images or folders but neither class.
     """
     root = _root(Path(folder))
     rows: list[tuple[str, str, str, str]] = []
-    for split, place in _splits(root):
+    splits, strangers = _splits(root), 0
+    _refuse_without_classes(root, splits)
+    for split, place in splits:
         for kind in _folders(place):
             label = _CLASSES.get(kind.name.casefold())
             if label is None:
@@ -56,16 +59,51 @@ def read_kaggle(folder: str | os.PathLike[str]) -> Layout:
                     f"The {split} folder has a class folder other than NORMAL and PNEUMONIA.",
                     "Move it away, or describe the images in a table instead.",
                 )
-            for name in image_files(kind):
+            own, others = _of_class(kind, root)
+            strangers += others
+            for name in own:
                 path = (kind / name).relative_to(root).as_posix()
                 rows.append((path, split, patient_key(PurePosixPath(name).name), label))
     rows.sort(key=lambda row: (SPLITS.index(row[1]), row[0]))
     table = pd.DataFrame(rows, columns=[IMAGE, SPLIT, "patient_key", FINDING], dtype=str)
     notes = []
+    if strangers:
+        notes.append(f"{strangers} images that a class folder reaches by a link into another folder are not its own.")
     unknown = int((table["patient_key"] == "").sum())
     if unknown:
         notes.append(f"The names of {unknown} images do not tell their patient; each counts as a patient of its own.")
     return make_layout(table, (FINDING,), root, notes)
+
+
+def _of_class(kind: Path, root: Path) -> tuple[list[str], int]:
+    """The images of a class folder, and how many others it reaches through links into the rest of the tree.
+
+    A link that leads back up would put pneumonia among the normal. What it stands for is judged by the
+    folder, not by the file: an image may itself be a link, wherever it leads.
+    """
+    tree, home = Path(os.path.realpath(root)), Path(os.path.realpath(kind))
+    within: dict[PurePosixPath, bool] = {}
+    own, names = [], list(image_files(kind))
+    for name in names:
+        parent = PurePosixPath(name).parent
+        if parent not in within:
+            place = Path(os.path.realpath(kind / parent))
+            within[parent] = place.is_relative_to(home) or not place.is_relative_to(tree)
+        if within[parent]:
+            own.append(name)
+    return own, len(names) - len(own)
+
+
+def _refuse_without_classes(root: Path, splits: list[tuple[str, Path]]) -> None:
+    """A split whose class folders have other names would be missing from the manifest unnoticed."""
+    taken = {place for _, place in splits}
+    for place in _folders(root):
+        split = split_name(place.name)
+        if split is not None and place not in taken and (_folders(place) or any(image_files(place))):
+            raise ManifestError(
+                f"The {split} folder has images or folders in it, but neither NORMAL nor PNEUMONIA.",
+                "Name its class folders so, or move it away.",
+            )
 
 
 def _root(folder: Path) -> Path:
