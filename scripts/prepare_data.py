@@ -32,7 +32,9 @@ from cxrkit.data.layouts.nih import read_nih
 from cxrkit.data.layouts.tables import read_tables
 from cxrkit.data.table import parse_pairs
 from cxrkit.errors import CxrError
-from cxrkit.serving.preparing import format_preparation, prepare
+from cxrkit.serving.preparation_text import format_preparation
+from cxrkit.serving.preparing import prepare
+from cxrkit.serving.targets import targets
 
 UNREADABLE, LEAK = 2, 3
 SETS = {"kaggle": "kermany", "nih": "chestxray14"}
@@ -94,11 +96,15 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     pairs = {"action": "append", "default": []}
     add("--column", **pairs, metavar="OURS=THEIRS", help="such as image=Image, patient_id=PatientId; repeatable")
     add("--label-map", **pairs, metavar="COLUMN=FINDING", help="a label column under another name; repeatable")
-    options = parser.parse_args(arguments)
-    inputs = [path for _, path in options.table] if options.layout == "table" else [options.source]
-    if options.out.exists() and any(path.exists() and path.samefile(options.out) for path in inputs):
-        parser.error("--out would overwrite what is read; name another file")
-    return options
+    return parser.parse_args(arguments)
+
+
+def tables_read(options: argparse.Namespace) -> list[Path]:
+    """The files that the layout is read from, its images left aside."""
+    if options.layout == "table":
+        return [path for _, path in options.table]
+    table = getattr(options, "table", None)
+    return [options.source, *([] if table is None else [table])]
 
 
 def download(options: argparse.Namespace) -> None:
@@ -127,7 +133,9 @@ def read(options: argparse.Namespace) -> Layout:
 def main(arguments: list[str] | None = None) -> int:
     """Parse the command line and prepare; returns the exit status."""
     options = parse(arguments)
+    reads = tables_read(options)
     try:
+        targets(options.out, options.leaks_out, reads)  # before hours of decoding
         if getattr(options, "download", False):
             download(options)
         done = prepare(
@@ -137,6 +145,7 @@ def main(arguments: list[str] | None = None) -> int:
             seed=options.seed,
             skip_unreadable=options.skip_unreadable,
             leaks_out=options.leaks_out,
+            reads=reads,
             progress=show_progress,
         )
     except CxrError as error:

@@ -5,20 +5,20 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from cxrkit.data.layouts.layout import SPLITS, Layout, rows_text
+from cxrkit.data.layouts.layout import SPLITS, Layout
 from cxrkit.data.leaks import Leak, hold_out, leaks_between
 from cxrkit.data.manifest import IMAGE, patient_keys
 from cxrkit.data.table import SPLIT
 from cxrkit.errors import ManifestError
 from cxrkit.imaging.survey import Survey, Unreadable, survey
+from cxrkit.serving.targets import Targets, targets, writing
 
 DUPLICATES = "dup_group"
 """Column of a number that all images of identical pixels share; blank for a picture without a double."""
@@ -69,6 +69,7 @@ def prepare(
     seed: int = 0,
     skip_unreadable: bool = False,
     leaks_out: str | os.PathLike[str] | None = None,
+    reads: Sequence[str | os.PathLike[str]] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> Preparation:
     """Check a layout and write its manifest.
@@ -90,6 +91,9 @@ def prepare(
         Leave out images that cannot be read; they are named in ``<out>.skipped.csv``.
     leaks_out
         A CSV to write of the pairs of splits that leak, with row numbers.
+    reads
+        Tables and lists that the layout was read from; no file is written over them, nor over any other
+        that an earlier preparation did not write.
     progress
         Called with (images done, n).
 
@@ -98,7 +102,7 @@ def prepare(
     ManifestError
         No image can be read, the cut is impossible, or a file cannot be written.
     """
-    target = Path(os.path.abspath(out))  # noqa: PTH100 - links stay as they are
+    files = targets(out, leaks_out, reads)
     whole = layout
     seen = survey(layout.manifest(), progress=progress)
     kept = np.array([digest is not None for digest in seen.digests])
@@ -120,14 +124,15 @@ def prepare(
     notes += _ids_under_several_keys(layout.table)
     leaks = find_leaks(layout, digests)
     refused = bool(leaks) or (bool(seen.unreadable) and not skip_unreadable)
-    images = _home(layout.root, target)
-    with _writing():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if leaks_out is not None:
-            _leak_table(leaks).to_csv(leaks_out, index=False)
-        aside = _write_aside(whole, layout, seen, leaks, target, refused)
+    images = _home(layout.root, files.manifest)
+    if files.leaks is not None:
+        with writing("--leaks-out"):
+            _leak_table(leaks).to_csv(files.leaks, index=False)
+    with writing("--out"):
+        files.manifest.parent.mkdir(parents=True, exist_ok=True)
         if not refused:
-            _write_manifest(layout, target, images)
+            _write_manifest(layout, files, images)
+        aside = _write_aside(whole, layout, seen, leaks, files, refused)
     return Preparation(
         layout,
         leaks,
@@ -135,7 +140,7 @@ def prepare(
         skip_unreadable,
         _copies(layout, digests),
         tuple(notes),
-        None if refused else target,
+        None if refused else files.manifest,
         aside,
         images,
     )
@@ -210,18 +215,17 @@ def _home(root: Path, target: Path) -> Path | None:
     return None if root.is_relative_to(target.parent) else root
 
 
-def _write_manifest(layout: Layout, target: Path, images: Path | None) -> None:
+def _write_manifest(layout: Layout, files: Targets, images: Path | None) -> None:
     table = layout.table
     if images is None:
-        inner = layout.root.relative_to(target.parent)
+        inner = layout.root.relative_to(files.manifest.parent)
         table = table.assign(**{IMAGE: [(inner / name).as_posix() for name in table[IMAGE]]})
-    making = target.with_name(target.name + ".making")
-    table.to_csv(making, index=False)
-    making.replace(target)
+    table.to_csv(files.making, index=False)
+    files.making.replace(files.manifest)
 
 
 def _write_aside(
-    whole: Layout, layout: Layout, seen: Survey, leaks: Sequence[Leak], target: Path, refused: bool
+    whole: Layout, layout: Layout, seen: Survey, leaks: Sequence[Leak], files: Targets, refused: bool
 ) -> Path | None:
     problems: dict[int, list[str]] = {one.row: [f"cannot be read: {one.message}"] for one in seen.unreadable}
     for leak in leaks:
@@ -229,8 +233,8 @@ def _write_aside(
             what = "patient" if leak.kind == "patients" else "identical picture"
             for row in leak.rows[here]:
                 problems.setdefault(row, []).append(f"{what} also in {leak.splits[there]}")
-    refusal, skipped = (target.with_name(f"{target.stem}.{word}.csv") for word in ("refused", "skipped"))
-    for stale in (refusal, skipped):
+    # what was skipped belongs to the manifest that stands: a refusal leaves both as they are
+    for stale in [files.refused] if refused else [files.refused, files.skipped]:
         stale.unlink(missing_ok=True)
     if not problems:
         return None
@@ -239,7 +243,7 @@ def _write_aside(
     table = table.loc[sorted(problems)]
     table.insert(0, "row", table.index)
     table.insert(1, "problem", ["; ".join(problems[row]) for row in table.index])
-    aside = refusal if refused else skipped
+    aside = files.refused if refused else files.skipped
     table.to_csv(aside, index=False)
     return aside
 
@@ -252,53 +256,3 @@ def _leak_table(leaks: Sequence[Leak]) -> pd.DataFrame:
         for row in leak.rows[side]
     ]
     return pd.DataFrame(rows, columns=["shared", "split_a", "split_b", "split", "row"])
-
-
-@contextmanager
-def _writing() -> Iterator[None]:
-    """What the file system refuses becomes one error without the path."""
-    try:
-        yield
-    except OSError:
-        raise ManifestError(
-            "The manifest cannot be written.", "Name an --out in a folder that you may write to, and not a folder."
-        ) from None
-
-
-def format_preparation(done: Preparation) -> str:
-    """The preparation as text for a terminal: counts, notes and problems, by row number alone."""
-    lines = [*_count_lines(done.layout), "", *done.notes]
-    lines += [f"{count} images of {split} are copies of others in it." for split, count in done.duplicates.items()]
-    if done.unreadable:
-        lines.append(f"{len(done.unreadable)} images cannot be read{' and are left out' if done.skipped else ''}:")
-        lines += [f"  {one}" for one in done.unreadable]
-    for leak in done.leaks:
-        a, b = leak.splits
-        what = leak.kind if leak.count > 1 else leak.kind[:-1]
-        lines.append(f"LEAK: {leak.count} {what} {'stand' if leak.count > 1 else 'stands'} in both {a} and {b}:")
-        lines += [f"  {split}: {rows_text(rows)}" for split, rows in zip(leak.splits, leak.rows, strict=True)]
-    return "\n".join(lines)
-
-
-def _count_lines(layout: Layout) -> list[str]:
-    """Images and patients per split, and positives, negatives and unknown labels per split and finding."""
-    table = layout.table
-    keys = patient_keys(table)
-    width = max(map(len, layout.findings))
-    lines = []
-    for split in SPLITS:
-        rows = table[table[SPLIT] == split]
-        if rows.empty:
-            continue
-        known = set(keys[table[SPLIT] == split]) - {""}
-        blank = int((keys[table[SPLIT] == split] == "").sum())
-        patients = f"{len(known)} patients" if known else "patients unknown"
-        more = f", {blank} images of unknown patients" if known and blank else ""
-        lines.append(f"{split}: {len(rows)} images, {patients}{more}")
-        counts = layout.manifest().subset((table[SPLIT] == split).to_numpy()).counts()
-        lines += [
-            f"  {c.finding:<{width}}  {c.positives:>7} positive  {c.total - c.positives:>7} negative"
-            f"  {len(rows) - c.total:>7} unknown"
-            for c in counts
-        ]
-    return lines

@@ -357,15 +357,100 @@ def test_errors_are_two_sentences_and_status_two(prepare, tmp_path, capsys):
         assert said.out == ""
         assert len(said.err.strip().splitlines()) == 2
         assert str(tmp_path) not in said.err
-    before = (tmp_path / "test.csv").read_bytes()
-    with pytest.raises(SystemExit):
-        prepare(*options, "--out", tmp_path / "test.csv")
-    assert (tmp_path / "test.csv").read_bytes() == before
     for wrong in (["table", "--table", "dark=x.csv"], ["kaggle", "x", "--hold-out", "1"], ["paper"], []):
         with pytest.raises(SystemExit) as stop:
             prepare(*wrong, "--out", tmp_path / "m.csv")
         assert stop.value.code == 2
     capsys.readouterr()
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("table", "out", "leaks"),
+    [
+        ("mine.csv", "mine.csv", "l.csv"),
+        ("mine.csv", "link.csv", "l.csv"),
+        ("mine.csv", "m.csv", "mine.csv"),
+        ("m.refused.csv", "m.csv", "l.csv"),
+        ("m.skipped.csv", "m.csv", "l.csv"),
+        ("m.csv.making", "m.csv", "l.csv"),
+        ("mine.csv", "img0.png", "l.csv"),
+        ("mine.csv", "m.csv", "img0.png"),
+        ("mine.csv", "notes.csv", "l.csv"),
+        ("mine.csv", "m.csv", "m.csv"),
+        ("mine.csv", "m.csv", "m.refused.csv"),
+    ],
+)
+@pytest.mark.parametrize("begin", ["image", "row,problem,image", "shared,split_a,image"])
+def test_nothing_is_written_over_what_is_read_or_was_not_written_here(
+    prepare, tmp_path, capsys, table, out, leaks, begin
+):
+    own_table(tmp_path, "split,patient_id,Mass", ["train,A,0", "val,A,1"], table)
+    text = (tmp_path / table).read_text()
+    if begin != "image":  # even a table that looks like one of ours is kept when it is read
+        extra = "1,2," if begin.startswith("row") else "1,1,"
+        first, *rest = text.splitlines()
+        (tmp_path / table).write_text("\n".join([f"{begin.removesuffix('image')}{first}", *(extra + r for r in rest)]))
+    (tmp_path / "notes.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "link.csv").symlink_to(tmp_path / table)
+    before = contents(tmp_path)
+    options = ["table", "--table", tmp_path / table, "--out", tmp_path / out, "--leaks-out", tmp_path / leaks]
+    assert prepare(*options) == 2
+    assert contents(tmp_path) == before
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert re.search("would overwrite|would write the same file", said.err)
+    assert len(said.err.strip().splitlines()) == 2
+
+
+@pytest.mark.parametrize("name", ["Data_Entry_2017.csv", "train_val_list.txt", "BBox_List_2017.csv"])
+def test_a_file_of_a_data_set_s_folder_is_never_overwritten(prepare, tmp_path, capsys, name):
+    (tmp_path / name).write_text("Image Index,Finding Labels\n1.png,Mass\n")
+    assert prepare("nih", tmp_path, "--out", tmp_path / name) == 2
+    assert "did not write" in capsys.readouterr().err
+    assert prepare("nih", tmp_path, "--out", tmp_path / "m.csv", "--leaks-out", tmp_path / name) == 2
+    assert "--leaks-out would overwrite a file" in capsys.readouterr().err
+    assert (tmp_path / name).read_text() == "Image Index,Finding Labels\n1.png,Mass\n"
+
+
+def test_what_is_written_here_may_be_written_again(prepare, tmp_path):
+    """Manifest, list of leaks and refused rows; an empty file has nothing to lose."""
+    (tmp_path / "l.csv").touch()
+    for patients in ("AA", "AB", "AA"):
+        options = own_table(tmp_path, "split,patient_id,Mass", [f"train,{patients[0]},0", f"val,{patients[1]},1"])
+        for _ in range(2):
+            assert prepare(*options, "--leaks-out", tmp_path / "l.csv") == (3 if patients == "AA" else 0)
+
+
+@pytest.mark.parametrize("option", ["--out", "--leaks-out"])
+@pytest.mark.parametrize("name", ["", "mine.csv/x.csv", "n" * 300 + ".csv"])
+def test_a_file_that_cannot_be_written_is_named_before_any_image_is_looked_at(
+    prepare, tmp_path, capsys, monkeypatch, option, name
+):
+    monkeypatch.setattr("cxrkit.serving.preparing.survey", lambda *_, **__: pytest.fail("decoded"))
+    options = own_table(tmp_path, "split,Mass", ["train,0", "val,1"])
+    assert prepare(*options, option, tmp_path / name) == 2
+    said = capsys.readouterr().err
+    assert said.splitlines()[0] == f"The {'manifest' if option == '--out' else 'list of leaks'} cannot be written."
+    assert option in said.splitlines()[1]
+
+
+def test_a_refusal_leaves_the_rows_that_the_standing_manifest_skipped(prepare, tmp_path):
+    lines = ["train,A,0", "train,B,1", "val,C,0"]
+    options = own_table(tmp_path, "split,patient_id,Mass", lines)
+    (tmp_path / "img1.png").write_bytes(b"no image")
+    assert prepare(*options, "--skip-unreadable") == 0
+    skipped = (tmp_path / "m.skipped.csv").read_bytes()
+    assert prepare(*options) == 2
+    assert (tmp_path / "m.skipped.csv").read_bytes() == skipped
+    assert (tmp_path / "m.refused.csv").exists()
+    own_table(tmp_path, "split,patient_id,Mass", lines)
+    assert prepare(*options) == 0
+    assert not (tmp_path / "m.skipped.csv").exists()
+    assert not (tmp_path / "m.refused.csv").exists()
 
 
 @pytest.mark.parametrize("layout", [[], ["kaggle"], ["nih"], ["medmnist"], ["table"]])
