@@ -44,4 +44,5 @@ def shipped() -> Callable[[str], XRayModelManager]:
     """The manager of a shipped preset by name, loaded once for all tests, which only read with it."""
     from cxrkit.model.manager import XRayModelManager
 
-    return cache(XRayModelManager)
+    # by its own folder: another test may have had the manager imported while it set CXRKIT_WEIGHTS
+    return cache(lambda name: XRayModelManager(name, folder=REPOSITORY / "weights"))
