@@ -1,5 +1,6 @@
 """Readers of the layouts that people have: what they take, what they say, what they refuse."""
 
+import hashlib
 import io
 import os
 import zipfile
@@ -435,7 +436,8 @@ def test_medmnist_pictures_and_labels_come_out_as_they_were(tmp_path, size):
     assert seen[-1] == (9, 9)
     table = layout.table
     assert table["split"].tolist() == ["train"] * 4 + ["val"] * 3 + ["test"] * 2
-    assert table["image"].iloc[4] == f"pneumoniamnist_{size}/val/00000.png"
+    digest = hashlib.sha256((tmp_path / f"pneumoniamnist_{size}.npz").read_bytes()).hexdigest()
+    assert table["image"].iloc[4] == f"pneumoniamnist_{size}_{digest[:8]}/val/00000.png"
     for split in ("train", "val", "test"):
         rows = table[table["split"] == split]
         assert rows["Pneumonia"].astype(int).tolist() == arrays[f"{split}_labels"][:, 0].tolist()
@@ -499,6 +501,51 @@ def test_a_malformed_npz_is_refused_before_a_picture_is_written(tmp_path, change
     with pytest.raises(ManifestError, match="not a MedMNIST file, or is damaged"):
         read_medmnist(tmp_path / "pneumoniamnist_64.npz", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_no_later_run_touches_the_pictures_of_an_earlier_one(tmp_path):
+    path, out = tmp_path / "pneumoniamnist_64.npz", tmp_path / "out"
+    medmnist(path)
+    read_medmnist(path, out)
+    before = contents(out)
+    assert len(before) == 9
+    read_medmnist(path, out)  # the same file again
+    assert contents(out) == before
+    good = path.read_bytes()
+    for place in (len(good) // 3, len(good) - 2000):  # the first, and one of the last pictures
+        damaged = bytearray(good)
+        damaged[place] ^= 0xFF
+        path.write_bytes(damaged)
+        with pytest.raises(ManifestError, match="is damaged"):
+            read_medmnist(path, out)
+        assert contents(out) == before
+    assert len(list(out.iterdir())) == 1  # nothing half-made is left behind
+    medmnist(path, change=put("train_images", np.zeros((4, 64, 64), np.uint8)))
+    read_medmnist(path, out)
+    after = contents(out)
+    assert len(after) == 18
+    assert {name: after[name] for name in before} == before
+
+
+def test_pictures_that_cannot_take_their_place_leave_the_old_ones(tmp_path, monkeypatch):
+    path, out = tmp_path / "pneumoniamnist_64.npz", tmp_path / "out"
+    medmnist(path)
+    read_medmnist(path, out)
+    before, rename = contents(out), Path.rename
+
+    def guarded(self, target):
+        if self.name.endswith(".making"):
+            raise OSError(28, "No space left on device")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", guarded)
+    with pytest.raises(ManifestError, match="cannot be written"):
+        read_medmnist(path, out)
+    assert contents(out) == before
 
 
 def test_damaged_npz_files_are_refused(tmp_path):

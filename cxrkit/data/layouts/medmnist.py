@@ -5,7 +5,9 @@ The arrays are read a picture at a time, since ChestMNIST at 224 px would fill 5
 
 from __future__ import annotations
 
+import hashlib
 import os
+import shutil
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -67,8 +69,9 @@ def read_medmnist(
     path
         The ``.npz``.
     folder
-        The pictures go into a folder in it that is named after data set and size, such as
-        ``pneumoniamnist_224/train/00000.png``.
+        The pictures go into a folder in it that is named after data set, size and the first digits of
+        the file's sha256, such as ``pneumoniamnist_224_1f0c9a3e/train/00000.png``: another file's
+        pictures, which a manifest may be standing on, are never touched. It appears when all are written.
     dataset
         A name in `DATASETS`, where the file's own name does not begin with it.
     progress
@@ -88,16 +91,17 @@ def read_medmnist(
         size = _size(shapes)
         labels = {split: _labels(archive, split, (shapes[split][0], len(findings))) for split in SPLITS}
         total, done = sum(shape[0] for shape in shapes.values()), 0
+        home = f"{name}_{size}_{_digest(Path(path))[:8]}"
         rows: list[list[str]] = []
-        for split in SPLITS:
-            place = Path(folder) / f"{name}_{size}" / split
-            _make(place)
-            for number, picture in enumerate(_pictures(archive, f"{split}_images", shapes[split])):
-                _write(place / f"{number:05d}.png", picture)
-                rows.append([f"{place.parent.name}/{split}/{number:05d}.png", split, *map(str, labels[split][number])])
-                done += 1
-                if progress is not None:
-                    progress(done, total)
+        with _whole(Path(folder) / home) as making:
+            for split in SPLITS:
+                _make(making / split)
+                for number, picture in enumerate(_pictures(archive, f"{split}_images", shapes[split])):
+                    _write(making / split / f"{number:05d}.png", picture)
+                    rows.append([f"{home}/{split}/{number:05d}.png", split, *map(str, labels[split][number])])
+                    done += 1
+                    if progress is not None:
+                        progress(done, total)
     notes = []
     if size < _SMALLEST:
         notes.append(f"Pictures of {size} px are too small to be read as radiographs: each pixel was written 2 x 2.")
@@ -177,6 +181,31 @@ def _exactly(stream: IO[bytes], count: int) -> bytes:
     if len(data) < count:
         raise EOFError
     return data
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@contextmanager
+def _whole(final: Path) -> Iterator[Path]:
+    """A folder to write into that takes its final name when the block ends well, and is deleted when it does not."""
+    making, old = (final.with_name(f".{final.name}.{os.getpid()}.{word}") for word in ("making", "old"))
+    _make(making)
+    try:
+        yield making
+        try:
+            if final.exists():  # of the same file: its pictures make way for the same pictures
+                final.rename(old)
+            making.rename(final)
+        except OSError:
+            raise _unwritable() from None
+    finally:
+        if old.exists() and not final.exists():
+            old.rename(final)
+        for left in (making, old):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _make(folder: Path) -> None:
