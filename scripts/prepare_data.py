@@ -24,6 +24,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from cxrkit.data.access import reading
+from cxrkit.data.column_names import check_column_names
 from cxrkit.data.download import fetch, terminal_progress, unpack
 from cxrkit.data.layouts.kaggle import read_kaggle
 from cxrkit.data.layouts.layout import SPLITS, Layout, split_name
@@ -127,6 +129,7 @@ def read(options: argparse.Namespace) -> Layout:
     if options.layout == "nih":
         return read_nih(options.source, table=options.table, **more)
     columns, label_map = parse_pairs(options.column), parse_pairs(options.label_map)
+    check_column_names(columns, label_map)
     return read_tables(options.table, columns=columns, label_map=label_map, **more)
 
 
@@ -138,8 +141,10 @@ def main(arguments: list[str] | None = None) -> int:
         targets(options.out, options.leaks_out, reads)  # before hours of decoding
         if getattr(options, "download", False):
             download(options)
+        with reading():
+            layout = read(options)
         done = prepare(
-            read(options),
+            layout,
             options.out,
             hold_out_share=options.hold_out,
             seed=options.seed,

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from cxrkit.card import LabelCount
+from cxrkit.data.access import reading
 from cxrkit.data.table import read_table, select_rows
 from cxrkit.errors import ManifestError
 
@@ -125,7 +126,7 @@ def read_manifest(
     ------
     ManifestError
         The table cannot be read, lacks a column or rows, holds a label other than 0, 1 or blank,
-        or images are missing.
+        or images are missing or in folders that may not be entered.
     """
     table, sha256 = read_table(path)
     if IMAGE not in table.columns:
@@ -215,7 +216,8 @@ def _find(names: Sequence[str], folders: Sequence[Path]) -> tuple[Path, ...]:
     if not all(names):
         blank = sum(not name for name in names)
         raise ManifestError(f"{blank} rows name no image.", "Fill in the column image, or remove these rows.")
-    found = [next((path for folder in folders if (path := folder / name).is_file()), None) for name in names]
+    with reading():
+        found = [next((path for folder in folders if (path := folder / name).is_file()), None) for name in names]
     missing = sum(path is None for path in found)
     if missing:
         raise ManifestError(

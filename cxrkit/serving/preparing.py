@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from cxrkit.data.column_names import DUPLICATES
 from cxrkit.data.layouts.layout import SPLITS, Layout
 from cxrkit.data.leaks import Leak, hold_out, leaks_between
 from cxrkit.data.manifest import IMAGE, patient_keys
@@ -20,8 +21,6 @@ from cxrkit.errors import ManifestError
 from cxrkit.imaging.survey import Survey, Unreadable, survey
 from cxrkit.serving.targets import Targets, targets, writing
 
-DUPLICATES = "dup_group"
-"""Column of a number that all images of identical pixels share; blank for a picture without a double."""
 PATIENT_ID = "patient_id"
 _FEW = 100  # images; a smaller validation part chooses nothing reliably
 

@@ -13,6 +13,7 @@ from cxrkit.data.leaks import shared_patients
 from cxrkit.data.manifest import read_manifest
 from cxrkit.data.public_sets import PUBLIC_SETS
 from cxrkit.data.table import read_table
+from cxrkit.errors import ManifestError
 from cxrkit.imaging.dicom import write_dicom
 from cxrkit.imaging.loading import load_radiograph
 
@@ -423,6 +424,74 @@ def test_what_is_written_here_may_be_written_again(prepare, tmp_path):
         options = own_table(tmp_path, "split,patient_id,Mass", [f"train,{patients[0]},0", f"val,{patients[1]},1"])
         for _ in range(2):
             assert prepare(*options, "--leaks-out", tmp_path / "l.csv") == (3 if patients == "AA" else 0)
+
+
+TAKEN = [
+    "image",
+    "split",
+    "patient_id",
+    "patient_key",
+    "view_position",
+    "view",
+    "age",
+    "sex",
+    "mask",
+    "dup_group",
+    "row",
+    "problem",
+]
+
+
+@pytest.mark.parametrize("name", [*TAKEN, "Age"])
+def test_a_finding_is_not_named_like_another_column(prepare, tmp_path, capsys, name):
+    options = own_table(tmp_path, "split,label", ["train,0", "val,1"])
+    assert prepare(*options, "--label-map", f"label={name}") == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"A finding cannot be called {name},")
+    assert not (tmp_path / "m.csv").exists()
+
+
+@pytest.mark.parametrize("name", ["row", "problem", "dup_group"])
+def test_no_column_is_named_like_one_that_is_written_here(prepare, tmp_path, capsys, name):
+    options = own_table(tmp_path, "split,patient_id,Mass,no", ["train,A,0,1", "val,A,0,1"])
+    assert prepare(*options, "--column", f"{name}=no") == 2
+    assert capsys.readouterr().err.startswith(f"A column cannot be called {name},")
+
+
+def test_a_column_that_is_a_finding_is_named_as_one(prepare, tmp_path, capsys):
+    options = own_table(tmp_path, "split,label,other", ["train,banana,0", "val,1,1"])
+    assert prepare(*options, "--column", "Pneumonia=label", "--label-map", "other=Mass") == 2
+    assert capsys.readouterr().err.endswith("Use --label-map label=Pneumonia.\n")
+
+
+@pytest.mark.parametrize("layout", ["table", "nih", "kaggle"])
+def test_a_folder_that_may_not_be_entered_is_an_error_without_its_path(prepare, tmp_path, capsys, monkeypatch, layout):
+    def closed(self, *_, **__):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    options = own_table(tmp_path, "split,Mass", ["train,0", "val,1"])
+    if layout != "table":
+        options = [layout, tmp_path, "--out", tmp_path / "m.csv"]
+        monkeypatch.setattr(Path, "is_dir", closed)
+        monkeypatch.setattr(Path, "iterdir", closed)
+        monkeypatch.setattr(Path, "glob", closed)
+    else:
+        monkeypatch.setattr(Path, "read_bytes", closed)
+    assert prepare(*options) == 2
+    said = capsys.readouterr()
+    assert len(said.err.strip().splitlines()) == 2
+    assert tmp_path.name not in said.out + said.err
+
+
+def test_an_image_named_by_too_many_characters_is_an_error(prepare, tmp_path, capsys):
+    own_table(tmp_path, "split,Mass", ["train,0", "val,1"])
+    (tmp_path / "mine.csv").write_text(f"image,split,Mass\n{'n' * 300}.png,train,0\n")
+    assert prepare("table", "--table", tmp_path / "mine.csv", "--out", tmp_path / "m.csv") == 2
+    said = capsys.readouterr().err
+    assert len(said.strip().splitlines()) == 2
+    assert "nnn" not in said
+    with pytest.raises(ManifestError, match="more characters than a name may have"):
+        read_manifest(tmp_path / "mine.csv", ["Mass"])
 
 
 @pytest.mark.parametrize("option", ["--out", "--leaks-out"])
