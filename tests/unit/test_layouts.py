@@ -287,6 +287,37 @@ def test_one_table_with_a_split_and_a_label_under_another_name(tmp_path):
     assert not layout.patients_known
 
 
+def test_rows_keep_their_numbers_in_the_table(tmp_path):
+    touch(*(tmp_path / f"{n}.png" for n in (0, 2, 3)))
+    table = tmp_path / "t.csv"
+    table.write_text("image,Mass\n0.png,0\n\n1.png,0\n2.png,1\n\n\n3.png,1\n")
+    layout = read_tables([("train", table)], skip_missing=True)
+    assert layout.table.index.tolist() == [2, 5, 8]
+    assert layout.manifest().rows.tolist() == [2, 5, 8]
+    assert layout.notes == ("1 of the 4 images of the table are not at hand and are left out: row 4.",)
+    assert layout.subset(np.array([False, True, True])).table["image"].to_dict() == {5: "2.png", 8: "3.png"}
+
+
+def test_row_numbers_run_on_over_several_tables_and_it_is_said_whose_they_are(tmp_path):
+    touch(*(tmp_path / f"{n}.png" for n in range(9)))
+    a, b, c = (tmp_path / f"{name}.csv" for name in "abc")
+    a.write_text("image,Mass\n0.png,0\n\n1.png,0\n")
+    b.write_text("image,Mass\n7.png,1\n99.png,0\n8.png,0\n")
+    c.write_text("image,Mass\n2.png,1\n")
+    given = [("train", a), ("val", b), ("test", c)]
+    layout = read_tables(given, skip_missing=True)
+    assert layout.table["image"].to_dict() == {2: "0.png", 4: "1.png", 5: "7.png", 7: "8.png", 8: "2.png"}
+    assert layout.table.index.name == "row"
+    assert layout.notes == (
+        "Row numbers run on from table to table (rows 2-4: the train table; rows 5-7: the val table; "
+        "row 8: the test table); where a sentence names a table, the rows in it are its own.",
+        "1 of the 3 images of the val table are not at hand and are left out: row 3.",
+    )
+    b.write_text("image,Mass\n7.png,1\n8.png,maybe\n")
+    with pytest.raises(ManifestError, match=r"In the val table: .*row 3"):
+        read_tables(given)
+
+
 def test_tables_are_refused_with_what_to_do(tmp_path):
     touch(tmp_path / "0.png")
     table = tmp_path / "t.csv"
@@ -377,6 +408,7 @@ def test_nih_without_all_images(tmp_path):
     layout = read_nih(folder, skip_missing=True)
     assert len(layout.table) == 4
     assert "are left out: row 3." in layout.notes[2]
+    assert layout.table.index.tolist() == [2, 4, 5, 6]
 
 
 def test_nih_refusals(tmp_path):

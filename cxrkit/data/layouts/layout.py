@@ -104,7 +104,10 @@ class Layout:
 def make_layout(
     table: pd.DataFrame, findings: Sequence[str], root: str | os.PathLike[str], notes: Sequence[str] = ()
 ) -> Layout:
-    """Order the columns, number the rows from 2, and see that every image's name comes back from a CSV.
+    """Order the columns, number the rows, and see that every image's name comes back from a CSV.
+
+    Rows of a table that was read as CSV keep the numbers that they have in it (an index named ``row``);
+    others are numbered from 2.
 
     Raises
     ------
@@ -115,7 +118,8 @@ def make_layout(
         raise ManifestError("No images are left.", "Check that this is the folder or table that holds the radiographs.")
     others = [c for c in table.columns if c not in FACTS and c not in findings]
     ordered = table[[*(c for c in FACTS if c in table.columns), *others, *findings]].astype(str)
-    ordered.index = pd.RangeIndex(2, len(ordered) + 2, name=ROW)
+    if ordered.index.name != ROW:
+        ordered.index = pd.RangeIndex(2, len(ordered) + 2, name=ROW)
     odd = ordered.index[[name != name.strip() for name in ordered[IMAGE]]]
     if len(odd):
         raise ManifestError(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +14,7 @@ from cxrkit.data.layouts.layout import FACTS, NIH_FINDINGS, Layout, make_layout,
 from cxrkit.data.manifest import IMAGE, label_matrix
 from cxrkit.data.table import SPLIT, read_table
 from cxrkit.errors import ManifestError
+from cxrkit.evaluation.predictions import ROW
 
 
 def read_tables(
@@ -44,24 +46,50 @@ def read_tables(
     ------
     ManifestError
         A table cannot be used, lacks a column or a split, or images are missing.
+
+    Notes
+    -----
+    Rows keep their numbers in the table. Those of further tables go on from the last of the table before.
     """
     renamed = {IMAGE: IMAGE} | dict(columns or {})
     root = Path(images) if images is not None else Path(tables[0][1]).resolve().parent
     files = ImageFiles(root)
     notes: list[str] = []
-    parts = []
+    parts, spans, last = [], [], 1
     for split, path in tables:
         where = "the table" if len(tables) == 1 else f"the {split or 'other'} table"
-        table, wanted = _columns(read_table(path)[0], renamed, label_map or {})
-        label_matrix(table, wanted)  # refuses odd labels while the rows still have this table's numbers
-        table[SPLIT] = _split_column(table, split)
+        with _naming(where if len(tables) > 1 else None):
+            table, wanted = _columns(read_table(path)[0], renamed, label_map or {})
+            label_matrix(table, wanted)  # refuses odd labels while the rows still have this table's numbers
+            table[SPLIT] = _split_column(table, split)
         rows = [int(row) for row in table.index]
         paths, found, told = locate(files, table[IMAGE].tolist(), rows, where=where, skip_missing=skip_missing)
         notes += told
-        parts.append((table[found].assign(**{IMAGE: paths}), wanted))
+        shift = last - 1
+        last = rows[-1] + shift
+        first = rows[0] + shift
+        spans.append(f"{f'row {last}' if first == last else f'rows {first}-{last}'}: {where}")
+        parts.append((table[found].assign(**{IMAGE: paths}).rename(index=lambda row, shift=shift: row + shift), wanted))
+    if len(tables) > 1:
+        notes.insert(
+            0,
+            f"Row numbers run on from table to table ({'; '.join(spans)}); "
+            "where a sentence names a table, the rows in it are its own.",
+        )
     union = list(dict.fromkeys(finding for _, wanted in parts for finding in wanted))
-    whole = pd.concat([table for table, _ in parts], ignore_index=True).fillna("")
+    whole = pd.concat([table for table, _ in parts]).fillna("").rename_axis(ROW)
     return make_layout(whole, union, root, notes)
+
+
+@contextmanager
+def _naming(where: str | None) -> Iterator[None]:
+    """Say of which table a refusal speaks, where there are several."""
+    try:
+        yield
+    except ManifestError as error:
+        if where is None:
+            raise
+        raise ManifestError(f"In {where}: {error.message}", error.remedy) from None
 
 
 def _columns(
