@@ -17,7 +17,7 @@ from cxrkit.errors import ManifestError
 from cxrkit.evaluation.predictions import ROW
 
 SPLIT = "split"
-_SEPARATORS = {";": "semicolons", "\t": "tabs"}
+_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 _LISTED = 8  # a column split with more values than this is no split, and may hold anything
 
 

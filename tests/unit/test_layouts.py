@@ -171,6 +171,7 @@ def test_a_kaggle_tree_with_all_its_litter(tmp_path):
         tree / "Train" / "Pneumonia" / "person1_virus_1.dcm",
         tree / "Train" / "Pneumonia" / "deeper" / "scan",
         tree / "Train" / "Pneumonia" / ".DS_Store",
+        *(tree / "Train" / "Pneumonia" / name for name in ("README", "Readme.1", "LICENSE", "a.txt", "a.md", "a.csv")),
         tree / "validation" / "NORMAL" / "NORMAL2-IM-0002-0001.jpeg",
         tree / "TEST" / "PNEUMONIA" / "person2_virus_1.jpeg",
         tree / "chest_xray" / "train" / "NORMAL" / "IM-0115-0001.jpeg",  # the copy that the archive holds
@@ -328,6 +329,7 @@ def test_tables_are_refused_with_what_to_do(tmp_path):
             read_tables([(split, table)], **options)
 
     refuse("Image,Mass\n0.png,1\n", "no column named image")
+    refuse("image|Mass\n0.png|1\n", "separated by bars")
     refuse("image,label\n0.png,1\n", "no column that is named like a known finding")
     refuse("image,Mass\n0.png,2\n", "Mass in row 2 is neither")
     refuse("image,Mass\n0.png,1\n", "no column named split", split=None)
@@ -578,6 +580,20 @@ def test_pictures_that_cannot_take_their_place_leave_the_old_ones(tmp_path, monk
     with pytest.raises(ManifestError, match="cannot be written"):
         read_medmnist(path, out)
     assert contents(out) == before
+
+
+def test_labels_of_one_finding_may_be_a_plain_list(tmp_path):
+    path = tmp_path / "pneumoniamnist_64.npz"
+    medmnist(path, change=put("val_labels", np.array([1, 0, 1], np.uint8)))
+    table = read_medmnist(path, tmp_path).table
+    assert table.loc[table["split"] == "val", "Pneumonia"].tolist() == ["1", "0", "1"]
+    for labels in (np.zeros(4, np.uint8), np.zeros((1, 3), np.uint8)):
+        medmnist(path, change=put("val_labels", labels))
+        with pytest.raises(ManifestError, match="is damaged"):
+            read_medmnist(path, tmp_path)
+    medmnist(tmp_path / "chestmnist.npz", k=14, change=put("val_labels", np.zeros(3, np.uint8)))
+    with pytest.raises(ManifestError, match="is damaged"):
+        read_medmnist(tmp_path / "chestmnist.npz", tmp_path)
 
 
 def test_damaged_npz_files_are_refused(tmp_path):

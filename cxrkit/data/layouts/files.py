@@ -13,6 +13,7 @@ from cxrkit.data.layouts.layout import rows_text
 from cxrkit.errors import ManifestError
 
 _IMAGES = (".png", ".jpg", ".jpeg", ".dcm", ".dicom", ".tif", ".tiff", ".bmp", ".webp")
+_PAPERS = ("readme", "license", "licence")
 _JUNK = ("__macosx", "thumbs.db", "desktop.ini")
 
 
@@ -21,7 +22,7 @@ def image_files(folder: Path) -> Iterator[str]:
 
     An image is a file with an image's suffix or, as DICOM archives write them, with none or with a
     numeric one. What Macintosh and Windows leave behind (``__MACOSX``, ``.DS_Store``, ``._name``) is
-    passed over. Links to folders are followed, each folder once.
+    passed over, and so are ``README`` and ``LICENSE``. Links to folders are followed, each folder once.
 
     Raises
     ------
@@ -203,4 +204,5 @@ def _refuse(_: OSError) -> None:
 
 def _may_be_image(name: str) -> bool:
     suffix = PurePosixPath(name).suffix.casefold()
-    return suffix in _IMAGES or not suffix or suffix[1:].isdigit()
+    bare = not suffix or suffix[1:].isdigit()
+    return suffix in _IMAGES or (bare and not name.casefold().startswith(_PAPERS))

@@ -69,7 +69,7 @@ def read_tables(
         last = rows[-1] + shift
         first = rows[0] + shift
         spans.append(f"{f'row {last}' if first == last else f'rows {first}-{last}'}: {where}")
-        parts.append((table[found].assign(**{IMAGE: paths}).rename(index=lambda row, shift=shift: row + shift), wanted))
+        parts.append((table[found].assign(**{IMAGE: paths}).set_axis(table.index[found] + shift), wanted))
     if len(tables) > 1:
         notes.insert(
             0,
