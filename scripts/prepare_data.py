@@ -61,7 +61,10 @@ def table(text: str) -> tuple[str | None, Path]:
     if not sign:
         return None, Path(text)
     if (split := split_name(name)) is None:
-        raise argparse.ArgumentTypeError(f"the split must be one of {', '.join(SPLITS)}")
+        raise argparse.ArgumentTypeError(
+            f"what stands before = is a split and must be one of {', '.join(SPLITS)} "
+            "(training, valid, validation, dev and testing are taken as these)"
+        )
     return split, Path(path)
 
 
@@ -172,6 +175,7 @@ def main(arguments: list[str] | None = None) -> int:
         "Split by patient, keep identical pictures on one side, or, where only train and val share them, "
         "cut val anew with --hold-out 0.1."
     ] * bool(done.leaks)
+    remedy += ["Leave unknown ids blank: NA, none, unknown, anonymous or 0 counts as one patient."] * done.placeholders
     remedy += ["Mend the unreadable images, or leave them out with --skip-unreadable."] * bool(
         done.unreadable and not done.skipped
     )

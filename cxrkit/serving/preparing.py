@@ -19,10 +19,8 @@ from cxrkit.data.manifest import IMAGE, patient_keys
 from cxrkit.data.table import SPLIT
 from cxrkit.errors import ManifestError
 from cxrkit.imaging.survey import Survey, Unreadable, survey
+from cxrkit.serving.preparation_notes import placeholders_shared, table_notes
 from cxrkit.serving.targets import Targets, targets, writing
-
-PATIENT_ID = "patient_id"
-_FEW = 100  # images; a smaller validation part chooses nothing reliably
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +39,8 @@ class Preparation:
         Split -> how many of its images are further copies of one in the same split.
     notes
         Sentences of the reader and of this step.
+    placeholders
+        Whether an id such as NA or unknown is among the patients that splits share.
     written
         The manifest, or None where it was refused.
     aside
@@ -55,6 +55,7 @@ class Preparation:
     skipped: bool
     duplicates: dict[str, int]
     notes: tuple[str, ...]
+    placeholders: bool
     written: Path | None
     aside: Path | None
     images: Path | None
@@ -119,8 +120,7 @@ def prepare(
         layout = _cut(layout, hold_out_share, seed)
         by = "patient" if layout.patients_known else "image"
         notes.append(f"{hold_out_share:g} of train and val together was cut out as val by {by}, seed {seed}.")
-    notes += _small_validation(layout)
-    notes += _ids_under_several_keys(layout.table)
+    notes += table_notes(layout, cut=hold_out_share is not None)
     leaks = find_leaks(layout, digests)
     refused = bool(leaks) or (bool(seen.unreadable) and not skip_unreadable)
     images = _home(layout.root, files.manifest)
@@ -139,6 +139,7 @@ def prepare(
         skip_unreadable,
         _copies(layout, digests),
         tuple(notes),
+        placeholders_shared(layout.table),
         None if refused else files.manifest,
         aside,
         images,
@@ -176,30 +177,6 @@ def _cut(layout: Layout, share: float, seed: int) -> Layout:
     splits[pool] = "train"
     splits[pool[held]] = "val"
     return dataclasses.replace(layout, table=table.assign(**{SPLIT: splits}))
-
-
-def _small_validation(layout: Layout) -> list[str]:
-    sizes = layout.table[SPLIT].value_counts()
-    validation = int(sizes.get("val", 0))
-    if validation >= _FEW or not sizes.get("train", 0):
-        return []
-    return [
-        f"The validation part has {validation or 'no'} images, too few to choose anything by: "
-        "cut one out of train with --hold-out 0.1."
-    ]
-
-
-def _ids_under_several_keys(table: pd.DataFrame) -> list[str]:
-    """A patient_id that several patients have may be a number that restarts, or one patient under two keys."""
-    if PATIENT_ID not in table.columns:
-        return []
-    rows = pd.DataFrame({"id": table[PATIENT_ID], "key": patient_keys(table), "split": table[SPLIT]})
-    held = rows[rows["id"] != ""].groupby("id")[["key", "split"]].nunique()
-    count = int((held > 1).all(axis=1).sum())
-    if not count:
-        return []
-    which = f"{count} patient_ids stand" if count > 1 else "1 patient_id stands"
-    return [f"{which} in several splits under different patient_keys; the keys are taken as right."]
 
 
 def _copies(layout: Layout, digests: Sequence[str]) -> dict[str, int]:

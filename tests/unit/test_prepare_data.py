@@ -230,6 +230,73 @@ def test_ids_that_restart_under_each_key_pass_with_a_note(prepare, tmp_path, cap
     assert note in capsys.readouterr().out
     prepare(*own_table(tmp_path, "split,patient_key,patient_id,Mass", ["train,a,S,0", "train,b,S,0", "test,c,T,1"]))
     assert "under different" not in capsys.readouterr().out
+    prepare(*own_table(tmp_path, "split,patient_key,patient_id,Mass", ["train,a,S,0", "val,,S,0", "test,,,1"]))
+    said = capsys.readouterr().out
+    assert "1 patient_id stands in several splits, in some rows with a patient_key and in some without" in said
+    assert "taken as right" not in said
+
+
+@pytest.mark.parametrize(
+    ("ids", "count"),
+    [
+        (["00000012", "12", "12.0", "p7", "P7", "x9"], 2),
+        (["12", "13", "12.0", "p7", "x9", "P8"], 0),  # 12 and 12.0 are both trained on
+        (["0", "000", "0.0", "", "", ""], 1),
+        (["120", "12", "1.20", "P07", "P7", "10.5"], 0),
+        (["a", "b", "c", "d", "e", "f"], 0),
+    ],
+)
+def test_spellings_of_one_id_in_several_splits_are_counted(prepare, tmp_path, capsys, ids, count):
+    splits = ["train", "val", "train", "val", "test", "test"]
+    options = own_table(tmp_path, "split,patient_id,Mass", [f"{s},{i},0" for s, i in zip(splits, ids, strict=True)])
+    assert prepare(*options) == 0
+    found = re.findall(r"(\d) patient ids? stands? in several splits in spellings", capsys.readouterr().out)
+    assert found == ([str(count)] if count else [])
+
+
+@pytest.mark.parametrize(("name", "hint"), [("NA", True), ("Unknown", True), ("0", True), ("N/A", True), ("P1", False)])
+def test_ids_that_stand_for_unknown_are_told_apart_from_a_leak(prepare, tmp_path, capsys, name, hint):
+    options = own_table(tmp_path, "split,patient_id,Mass", [f"train,{name},0", f"test,{name},1"])
+    assert prepare(*options) == 3
+    assert ("Leave unknown ids blank" in capsys.readouterr().err) == hint
+    options = own_table(
+        tmp_path, "split,patient_id,Mass", [f"train,{name},0", f"train,{name},1", "test,A,0", "val,A,0"]
+    )
+    assert prepare(*options) == 3
+    assert "Leave unknown ids blank" not in capsys.readouterr().err
+
+
+def test_copies_with_contradicting_labels_are_counted_by_finding(prepare, tmp_path, capsys):
+    """Four groups of copies in train: Mass contradicts in two, Nodule in one; unknown contradicts nothing."""
+    lines = ["0,1", "1,1", "0,0", "1,1", "1,0", "1,0", "0,", ",1", "1,0"]
+    options = own_table(tmp_path, "split,Mass,Nodule", [f"train,{line}" for line in lines[:-1]] + ["val,1,0"])
+    for copy, of in ((1, 0), (3, 2), (5, 4), (7, 6)):
+        picture(tmp_path / f"img{copy}.png", of)
+    assert prepare(*options) == 0
+    said = capsys.readouterr().out
+    assert "Groups of identical pictures in train have contradicting labels: Mass in 2, Nodule in 1.\n" in said
+    assert said.count("have contradicting") == 1
+
+
+def test_advice_to_cut_is_not_given_after_a_cut(prepare, tmp_path, capsys):
+    options = own_table(tmp_path, "split,Mass", ["train,0", "train,1"] * 10)
+    assert prepare(*options) == 0
+    assert "has no images, too few to choose anything by: cut one out" in capsys.readouterr().out
+    assert prepare(*options, "--hold-out", "0.2") == 0
+    said = capsys.readouterr().out
+    assert "has 4 images, too few to choose anything by.\n" in said
+    assert "cut one out" not in said
+
+
+def test_a_table_s_split_is_one_of_three_in_a_usual_spelling(script, capsys):
+    with pytest.raises(SystemExit):
+        script.parse(["table", "--table", "holdout=x.csv", "--out", "m.csv"])
+    said = " ".join(capsys.readouterr().err.split())
+    listed = re.search(r"must be one of (.*) \((.*) are taken as these\)", said)
+    names = re.findall(r"\w+", listed[1]) + re.findall(r"(?!and\b)\b\w+", listed[2])
+    options = [part for name in names for part in ("--table", f"{name}=x.csv")]
+    read = [split for split, _ in script.parse(["table", *options, "--out", "m.csv"]).table]
+    assert read == ["train", "val", "test", "train", "val", "val", "val", "test"]
 
 
 def test_a_cut_keeps_copies_together(prepare, tmp_path):
