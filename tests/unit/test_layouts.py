@@ -319,6 +319,30 @@ def test_row_numbers_run_on_over_several_tables_and_it_is_said_whose_they_are(tm
         read_tables(given)
 
 
+def test_columns_are_found_under_other_capitals_and_spaces_where_only_one_is_meant(tmp_path):
+    touch(tmp_path / "0.png")
+    table = tmp_path / "t.csv"
+
+    def read(header, cells, **options):
+        table.write_text(f"{header}\n{cells}\n")
+        layout = read_tables([("train", table)], **options)
+        return layout.table.iloc[0].to_dict(), list(layout.notes)
+
+    row, notes = read(
+        "Image,Patient ID,Age,Sex,View Position,Pleural Thickening,effusion,MASS", "0.png,p7,61,F,PA,1,0,1"
+    )
+    facts = {"image": "0.png", "split": "train", "patient_id": "p7", "view_position": "PA", "age": "61", "sex": "F"}
+    assert row == facts | {"Effusion": "0", "Mass": "1", "Pleural_Thickening": "1"}
+    assert notes == []
+    said = "{} of the table {} not taken: name what is wanted with --column or --label-map."
+    row, notes = read("image,Age,AGE,Mass,mass,weight", "0.png,1,2,1,0,80")  # two ages, and one Mass as it should be
+    assert row == {"image": "0.png", "split": "train", "Mass": "1"}
+    assert notes == [said.format("4 columns", "are")]
+    row, notes = read("image,Age,mass,label", "0.png,1,0,1", columns={"years": "Age"}, label_map={"label": "Mass"})
+    assert row == {"image": "0.png", "split": "train", "years": "1", "Mass": "1"}
+    assert notes == [said.format("1 column", "is")]
+
+
 def test_tables_are_refused_with_what_to_do(tmp_path):
     touch(tmp_path / "0.png")
     table = tmp_path / "t.csv"
@@ -328,7 +352,8 @@ def test_tables_are_refused_with_what_to_do(tmp_path):
         with pytest.raises(ManifestError, match=match):
             read_tables([(split, table)], **options)
 
-    refuse("Image,Mass\n0.png,1\n", "no column named image")
+    refuse("File,Mass\n0.png,1\n", "no column named image")
+    refuse("Image,IMAGE,Mass\n0.png,0.png,1\n", "no column named image")
     refuse("image|Mass\n0.png|1\n", "separated by bars")
     refuse("image,label\n0.png,1\n", "no column that is named like a known finding")
     refuse("image,Mass\n0.png,2\n", "Mass in row 2 is neither")

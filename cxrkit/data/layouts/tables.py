@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -35,7 +35,8 @@ def read_tables(
         Folder of the images; without it that of the first table.
     columns
         Our column -> theirs, such as ``{"image": "Image", "patient_id": "PatientId"}``. Of the columns
-        that are no findings only `FACTS` and those named here are kept.
+        that are no findings only `FACTS` and those named here are kept; a fact that is not named here is
+        also found under other capitals, spaces or underscores, and so is a finding.
     label_map
         Label column -> finding, such as ``{"label": "Pneumonia"}``. Columns that are named like a
         finding of ChestX-ray14 are taken without being named here.
@@ -51,7 +52,6 @@ def read_tables(
     -----
     Rows keep their numbers in the table. Those of further tables go on from the last of the table before.
     """
-    renamed = {IMAGE: IMAGE} | dict(columns or {})
     root = Path(images) if images is not None else Path(tables[0][1]).resolve().parent
     files = ImageFiles(root)
     notes: list[str] = []
@@ -59,12 +59,18 @@ def read_tables(
     for split, path in tables:
         where = "the table" if len(tables) == 1 else f"the {split or 'other'} table"
         with _naming(where if len(tables) > 1 else None):
-            table, wanted = _columns(read_table(path)[0], renamed, label_map or {})
+            read = read_table(path)[0]
+            table, wanted, taken = _columns(read, columns or {}, label_map or {})
             label_matrix(table, wanted)  # refuses odd labels while the rows still have this table's numbers
             table[SPLIT] = _split_column(table, split)
         rows = [int(row) for row in table.index]
         paths, found, told = locate(files, table[IMAGE].tolist(), rows, where=where, skip_missing=skip_missing)
         notes += told
+        if over := len(read.columns) - taken:
+            notes.append(
+                f"{over} column{'s' * (over > 1)} of {where} {'are' if over > 1 else 'is'} not taken: "
+                "name what is wanted with --column or --label-map."
+            )
         shift = last - 1
         last = rows[-1] + shift
         first = rows[0] + shift
@@ -94,9 +100,12 @@ def _naming(where: str | None) -> Iterator[None]:
 
 def _columns(
     table: pd.DataFrame, renamed: Mapping[str, str], label_map: Mapping[str, str]
-) -> tuple[pd.DataFrame, list[str]]:
-    """The table under our names, without the columns that nobody asked for; and its findings."""
+) -> tuple[pd.DataFrame, list[str], int]:
+    """The table under our names, without the columns that nobody asked for; its findings; how many columns it took."""
+    named = {*renamed.values(), *label_map}
+    free = [column for column in table.columns if column not in named]
     labels = {name: name for name in NIH_FINDINGS if name in table.columns and name not in label_map}
+    labels |= _alike([f for f in NIH_FINDINGS if f not in labels and f not in label_map.values()], free)
     for column, finding in label_map.items():
         if finding in labels:
             raise ManifestError(f"Two columns hold labels of {finding}.", "Map one column only.")
@@ -107,6 +116,7 @@ def _columns(
             "Name the label columns with --label-map, such as --label-map label=Pneumonia.",
         )
     facts = {name: name for name in FACTS if name in table.columns and name not in renamed} | dict(renamed)
+    facts = {IMAGE: IMAGE} | facts | _alike([name for name in FACTS if name not in facts], free)
     twice = sorted(set(facts) & set(labels))
     if twice:
         raise ManifestError(f"{twice[0]} is named both as a column and as a finding.", "Name it once.")
@@ -117,7 +127,18 @@ def _columns(
             "Say what its own name is, such as --column image=Image, or --label-map label=Pneumonia.",
         )
     kept = facts | labels
-    return pd.DataFrame({ours: table[theirs] for ours, theirs in kept.items()}, index=table.index), list(labels)
+    ours = pd.DataFrame({name: table[theirs] for name, theirs in kept.items()}, index=table.index)
+    return ours, list(labels), len(set(kept.values()))
+
+
+def _alike(names: Iterable[str], columns: Sequence[str]) -> dict[str, str]:
+    """Names -> the column that is the same but for capitals, spaces and underscores, where there is just one."""
+
+    def plain(text: str) -> str:
+        return text.casefold().replace(" ", "").replace("_", "")
+
+    found = {name: [column for column in columns if plain(column) == plain(name)] for name in names}
+    return {name: alike[0] for name, alike in found.items() if len(alike) == 1}
 
 
 def _split_column(table: pd.DataFrame, split: str | None) -> pd.Series:
