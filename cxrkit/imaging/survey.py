@@ -52,8 +52,9 @@ def pixel_digest(radiograph: Radiograph) -> str:
     """Checksum of what a picture shows: its shape, and its pixels stretched to 256 levels.
 
     The same picture has the same digest as PNG and as DICOM, inverted in storage or not, and at
-    another contrast setting. One that was scaled, cropped, compressed with loss or rounded to fewer
-    bits has another digest.
+    another contrast setting that shows all of its levels. One that was mirrored, turned, scaled,
+    cropped, compressed with loss, rounded to fewer bits or shown through a window that clips the
+    darkest or the brightest levels has another digest.
     """
     pixels = radiograph.pixels.astype(np.float64)
     low, span = pixels.min(), np.ptp(pixels)

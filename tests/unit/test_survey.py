@@ -51,6 +51,17 @@ def test_other_pictures_have_other_digests(narrow):
     assert digest(png(flat)) != digest(png(flat.reshape(32, 128)))
 
 
+def test_a_window_changes_the_digest_only_where_it_clips(narrow):
+    """Levels 40..173: a window of 20..220 shows all of them, one of 60..150 does not."""
+
+    def windowed(low, high):
+        attributes = {"WindowCenter": (low + high + 1) / 2, "WindowWidth": high - low + 1}
+        return digest(write_dicom(narrow, bits_stored=8, attributes=attributes))
+
+    assert windowed(40, 173) == windowed(20, 220) == digest(png(narrow))
+    assert windowed(60, 150) != digest(png(narrow))
+
+
 def test_rounding_does_not_hang_on_the_path_that_a_value_took():
     """Levels at 255 k / r of every span r: float32 scaled as PNG is, and as a stretched DICOM is."""
     for span in range(1, 256):
