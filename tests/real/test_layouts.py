@@ -115,7 +115,9 @@ def nih(data_dir, tmp_path_factory):
 
 def test_nih_s_own_table_and_lists_give_our_index_back(nih, data_dir):
     index, folder = nih
-    table = read_nih(folder, images=data_dir / "cxr14" / "images").table  # .png in the table, .jpg in the folder
+    layout = read_nih(folder, images=data_dir / "cxr14" / "images")  # .png in the table, .jpg in the folder
+    assert "1523 images of the table were found in another folder, or under another ending" in layout.notes[-1]
+    table = layout.table
     assert len(table) == 1523
     assert table["split"].value_counts().to_dict() == {"train": 1138 + 185, "test": 200}
     np.testing.assert_array_equal(table["image"], index["image"].map(lambda name: Path(name).name))

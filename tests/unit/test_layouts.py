@@ -73,6 +73,8 @@ def test_two_names_of_a_table_that_lead_to_one_file_are_refused(tmp_path):
         assert "img0" not in f"{no.value.message} {no.value.remedy}"
     assert found("img0.png", "./img0.png", str(tmp_path / "img0.png")) == ["img0.png"] * 3  # one name, three times
     assert found("top/y/view1.png", "top/x/view1.png") == ["y/view1.png", "x/view1.png"]
+    touch(tmp_path / "deep" / "p2" / "s1" / "view1.png", tmp_path / "deep" / "p3" / "s1" / "view1.png")
+    assert found("any/p3/s1/view1.png", "p2/s1/view1.jpg") == ["deep/p3/s1/view1.png", "deep/p2/s1/view1.png"]
     with pytest.raises(ManifestError, match="rows 2, 3"):
         found("p/view1.png", "q/view1.png")
 
@@ -212,6 +214,13 @@ def test_what_is_no_kaggle_tree_is_refused(tmp_path):
         read_kaggle(tmp_path / "two")
     with pytest.raises(ManifestError, match="No images are left"):
         read_kaggle(tmp_path / "two" / "a")
+
+
+def test_images_beside_the_class_folders_are_counted(tmp_path):
+    touch(tmp_path / "train" / "NORMAL" / "IM-0001-0001.jpeg", *(tmp_path / "train" / f"{n}.png" for n in range(3)))
+    layout = read_kaggle(tmp_path)
+    assert len(layout.table) == 1
+    assert layout.notes == ("3 images lie beside the class folders, not in them, and are left out.",)
 
 
 def test_a_link_back_up_the_tree_puts_no_image_into_another_class(tmp_path):

@@ -81,12 +81,14 @@ class ImageFiles:
             raise ManifestError("The folder of the images does not exist.", "Check its name.")
         self._home = PurePosixPath(Path(os.path.abspath(folder)).as_posix())  # noqa: PTH100 - links stay
         self._paths: set[str] = set()
-        self._stems: dict[str, list[str]] = {}
+        self._ends: dict[tuple[str, ...], list[PurePosixPath]] = {}  # by the last 0, 1, ... folders, and the stem
         self.doubles = 0
         self.strays = 0
         for path in image_files(folder):
             self._paths.add(path)
-            self._stems.setdefault(stem(path), []).append(path)
+            file = PurePosixPath(path)
+            for end in _ends(file):
+                self._ends.setdefault(end, []).append(file)
 
     def wanted(self, name: str) -> PurePosixPath:
         """A name of a table as a path, relative to the folder where it lies below it."""
@@ -104,13 +106,11 @@ class ImageFiles:
         wanted = self.wanted(name)
         if str(wanted) in self._paths:
             return str(wanted)
-        found = [PurePosixPath(path) for path in self._stems.get(stem(wanted.name), [])]
+        found = next((self._ends[end] for end in _ends(wanted) if end in self._ends), [])
         if len(found) > 1:
             same_folder = [path for path in found if path.parent == wanted.parent]
-            shared = [_shared_end(path.parent, wanted.parent) for path in found]
-            nearest = [path for path, parts in zip(found, shared, strict=True) if parts == max(shared)]
-            same_name = [path for path in nearest if path.name == wanted.name]
-            found = same_folder or same_name or nearest
+            same_name = [path for path in found if path.name == wanted.name]
+            found = same_folder or same_name or found
         if not found:
             return None
         self.doubles += len(found) > 1
@@ -192,10 +192,10 @@ def _strays(wanted: PurePosixPath, found: PurePosixPath) -> bool:
     )
 
 
-def _shared_end(one: PurePosixPath, other: PurePosixPath) -> int:
-    """How many parts of two folders agree, counted from their ends."""
-    pairs = zip(reversed(one.parts), reversed(other.parts), strict=False)
-    return next((number for number, (a, b) in enumerate(pairs) if a != b), min(len(one.parts), len(other.parts)))
+def _ends(path: PurePosixPath) -> Iterator[tuple[str, ...]]:
+    """All its folders and its stem, then without the first folder, and so on to the stem alone."""
+    folders = path.parent.parts
+    return ((*folders[first:], stem(path.name)) for first in range(len(folders) + 1))
 
 
 def _refuse(_: OSError) -> None:

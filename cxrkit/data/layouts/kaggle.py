@@ -49,9 +49,10 @@ def read_kaggle(folder: str | os.PathLike[str]) -> Layout:
     """
     root = _root(Path(folder))
     rows: list[tuple[str, str, str, str]] = []
-    splits, strangers = _splits(root), 0
+    splits, strangers, loose = _splits(root), 0, 0
     _refuse_without_classes(root, splits)
     for split, place in splits:
+        loose += sum("/" not in name for name in image_files(place))
         for kind in _folders(place):
             label = _CLASSES.get(kind.name.casefold())
             if label is None:
@@ -67,6 +68,8 @@ def read_kaggle(folder: str | os.PathLike[str]) -> Layout:
     rows.sort(key=lambda row: (SPLITS.index(row[1]), row[0]))
     table = pd.DataFrame(rows, columns=[IMAGE, SPLIT, "patient_key", FINDING], dtype=str)
     notes = []
+    if loose:
+        notes.append(f"{loose} images lie beside the class folders, not in them, and are left out.")
     if strangers:
         notes.append(f"{strangers} images that a class folder reaches by a link into another folder are not its own.")
     unknown = int((table["patient_key"] == "").sum())
