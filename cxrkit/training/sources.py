@@ -98,8 +98,9 @@ def split_sources(
     ------
     ManifestError
         A table cannot be used; images cannot be read; or a patient or a picture stands in two of the
-        training, validation and test parts, of whichever tables. Patients are compared by their keys
-        as written, pictures by what they show (`cxrkit.imaging.survey.pixel_digest`).
+        training, validation and test parts, of whichever tables. Patients are compared by their keys, and
+        by their ids where there is no key (`Manifest.patients`), as written; pictures by what they show
+        (`cxrkit.imaging.survey.pixel_digest`).
     TrainingError
         There are no training rows or no validation rows, or a split has an unknown name.
     """

@@ -83,3 +83,21 @@ def test_validation_and_test_share_no_patient_either(table):
     table.write_text(table.read_text().replace(",p21,", ",p17,"))
     with pytest.raises(ManifestError, match="1 patients stand in both"):
         split_sources([Source(table)], recipe(), False)
+
+
+@pytest.mark.parametrize(("header", "blank"), [("patient_key,patient_id", ","), ("patient_id", "")])
+@pytest.mark.parametrize(("column", "shared"), [("patient_key", 2), ("patient_id", 2), ("note", 0)])
+def test_keys_of_one_table_are_compared_with_ids_of_the_other(tmp_path, header, blank, column, shared):
+    """P2 and P3 are trained on from one table and validate in the other, under whichever column."""
+    for n in range(6):
+        cv2.imwrite(str(tmp_path / f"{n}.png"), levels(n))
+    trained = [f"{n}.png,train,{blank}P{n},{n % 2}" for n in range(4)]
+    (tmp_path / "a.csv").write_text("\n".join([f"image,split,{header},Mass", *trained]) + "\n")
+    others = ["3.png,train,P3,1", "4.png,val,P2,0", "5.png,val,P3,1"]
+    (tmp_path / "b.csv").write_text("\n".join([f"image,split,{column},Mass", *others]) + "\n")
+    sources = [Source(tmp_path / "a.csv"), Source(tmp_path / "b.csv")]
+    if not shared:
+        assert [len(part) for part in split_sources(sources, recipe(), False).validation] == [2]
+        return
+    with pytest.raises(ManifestError, match=f"^{shared} patients stand in both tables"):
+        split_sources(sources, recipe(), False)
