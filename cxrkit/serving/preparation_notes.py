@@ -48,9 +48,10 @@ def _ids_under_several_keys(table: pd.DataFrame) -> list[str]:
     """An id that several keys have may be a number that restarts, or one patient under two keys."""
     if _ID not in table.columns or _KEY not in table.columns:
         return []
-    rows = pd.DataFrame({"key": table[_KEY], "split": table[SPLIT]}).groupby(table[_ID])
-    held = rows.nunique().assign(blank=rows["key"].agg(lambda keys: (keys == "").any())).drop(index="", errors="ignore")
-    spread = held[(held["key"] > 1) & (held["split"] > 1)]
+    held = table.groupby(_ID)[[_KEY, SPLIT]].nunique()
+    held["blank"] = (table[_KEY] == "").groupby(table[_ID]).any()
+    held = held.drop(index="", errors="ignore")
+    spread = held[(held[_KEY] > 1) & (held[SPLIT] > 1)]
     notes = []
     if count := int((~spread["blank"]).sum()):
         which = _number(count, "patient_id", "stand")

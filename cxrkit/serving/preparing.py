@@ -126,6 +126,7 @@ def prepare(
     images = _home(layout.root, files.manifest)
     if files.leaks is not None:
         with writing("--leaks-out"):
+            files.leaks.parent.mkdir(parents=True, exist_ok=True)
             _leak_table(leaks).to_csv(files.leaks, index=False)
     with writing("--out"):
         files.manifest.parent.mkdir(parents=True, exist_ok=True)

@@ -491,6 +491,8 @@ def test_what_is_written_here_may_be_written_again(prepare, tmp_path):
         options = own_table(tmp_path, "split,patient_id,Mass", [f"train,{patients[0]},0", f"val,{patients[1]},1"])
         for _ in range(2):
             assert prepare(*options, "--leaks-out", tmp_path / "l.csv") == (3 if patients == "AA" else 0)
+    assert prepare(*options, "--leaks-out", tmp_path / "new" / "er" / "l.csv") == 3
+    assert (tmp_path / "new" / "er" / "l.csv").read_bytes() == (tmp_path / "l.csv").read_bytes()
 
 
 TAKEN = [
