@@ -297,8 +297,9 @@ def test_what_is_left_out_is_said():
     assert "20 of 240 rows name no patient" in notes
     assert "1 rows show an image that another row shows" in notes
     assert "No cell could be understood of: sex" in notes
-    one_sided = judge(table, ["Mass", "Nodule"], validation=Validation.of_table(
-        predictions(seed=3).assign(Nodule=0, image="other"), ["Mass", "Nodule"], split="val", judged=table))  # fmt: skip
+    negatives = predictions(seed=3).assign(Nodule=0, image="other")
+    validation = Validation.of_table(negatives, ["Mass", "Nodule"], split="val", judged=table)
+    one_sided = judge(table, ["Mass", "Nodule"], validation=validation)
     assert any(note == "No operating point could be fitted for Nodule." for note in one_sided.notes)
 
 
