@@ -19,9 +19,9 @@ from cxrkit.card import LabelCount
 from cxrkit.data.access import reading
 from cxrkit.data.table import read_table, select_rows
 from cxrkit.errors import ManifestError
+from cxrkit.evaluation.predictions import patient_texts
 
 IMAGE = "image"
-_PATIENT = ("patient_key", "patient_id")  # the first that a row fills names its patient
 _VALUES = {"": np.nan, "nan": np.nan, "0": 0.0, "0.0": 0.0, "1": 1.0, "1.0": 1.0}
 
 
@@ -143,17 +143,8 @@ def read_manifest(
 
 
 def patient_keys(table: pd.DataFrame) -> npt.NDArray[np.str_]:
-    """Whom each of n rows of a table of text shows, by ``patient_key``, else ``patient_id``; blank if unknown.
-
-    The fallback is made row by row, so that tables of which one has keys and the other ids are compared
-    with each other. Where a row fills both, its key is right: the ids of Kermany's children restart with
-    each subtype.
-    """
-    keys = np.full(len(table), "", dtype=object)
-    for column in _PATIENT:
-        if column in table.columns:
-            keys = np.where(keys == "", table[column].to_numpy(dtype=object), keys)
-    return keys.astype(np.str_)
+    """Whom each of n rows shows, blank if unknown; see `cxrkit.evaluation.predictions.patient_texts`."""
+    return patient_texts(table).astype(np.str_)
 
 
 def label_matrix(

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from cxrkit.card import MINIMUM_POSITIVES
-from cxrkit.evaluation.predictions import IMAGE, Unit, patient_column, patient_keys, texts
+from cxrkit.evaluation.predictions import IMAGE, Unit, patient_texts, texts
 from cxrkit.evaluation.schema import AtPoint, CalibrationState, Comparison, FindingEvaluation
 from cxrkit.evaluation.splits import is_training
 from cxrkit.evaluation.subgroups import MINIMUM_GROUP, NOT_STATED
@@ -39,15 +39,15 @@ class Look:
 
 def look(table: pd.DataFrame, split: str, validation: Validation | None) -> Look:
     """Count what `notes_of` speaks of in a predictions table, whose rows are called `split`."""
-    _, unit = patient_keys(table)
-    column = patient_column(table)
+    patients = patient_texts(table)
+    unit: Unit = "patient" if (patients != "").any() else "image"
     stated = texts(table[SPLIT]) if SPLIT in table.columns else np.full(len(table), split, dtype=object)
     images = pd.Series(texts(table[IMAGE])) if IMAGE in table.columns else pd.Series(dtype=object)
     return Look(
         rows=len(table),
         unit=unit,
         trained_on=sum(is_training(str(name)) for name in stated),
-        nameless=0 if column is None else int((texts(table[column]) == "").sum()),
+        nameless=0 if unit == "image" else int((patients == "").sum()),
         repeated=int(images[images != ""].duplicated().sum()),
         checked=validation is None or validation.checked,
     )

@@ -9,9 +9,8 @@ from pathlib import PurePosixPath
 import pandas as pd
 
 from cxrkit.errors import ManifestError
-from cxrkit.evaluation.predictions import IMAGE, PROBABILITY, texts
+from cxrkit.evaluation.predictions import IMAGE, PROBABILITY, patient_texts, texts
 
-PATIENTS = ("patient_key", "patient_id")
 FEWEST_TWINS = 5
 _REMEDY = "Fit on other patients: what is fitted on the judged rows flatters."
 
@@ -19,7 +18,7 @@ _REMEDY = "Fit on other patients: what is fitted on the judged rows flatters."
 def refuse_overlap(fit: pd.DataFrame, judged: pd.DataFrame, findings: Sequence[str], *, same_file: bool) -> None:
     """Refuse two tables of predictions that share rows.
 
-    Patients are compared by the first of `PATIENTS` that both tables fill in, leading zeros aside;
+    Patients are compared by their key, else their id, leading zeros aside;
     images by their path where patients are not known throughout, and by their name where the scores
     agree too. Where tables name neither, rows whose labels and probabilities are unique in their table
     and found in the other give copies away.
@@ -41,14 +40,12 @@ def refuse_overlap(fit: pd.DataFrame, judged: pd.DataFrame, findings: Sequence[s
     rows = len(set(fit.index) & set(judged.index)) if same_file else 0
     if rows:
         raise ManifestError(f"{rows} rows to fit on are also among the rows to judge.", _REMEDY)
-    column = _common(fit, judged)
-    if column is not None:
-        patients = len(_patients(fit, column) & _patients(judged, column))
-        if patients:
-            raise ManifestError(f"{patients} patients of the rows to fit on are also among the rows to judge.", _REMEDY)
+    patients = len(_patients(fit) & _patients(judged))
+    if patients:
+        raise ManifestError(f"{patients} patients of the rows to fit on are also among the rows to judge.", _REMEDY)
     ours, theirs = _rows(fit, findings), _rows(judged, findings)
     # the same path may be another picture of another collection, where patients tell the rows apart
-    paths = column is None or any((texts(table[column]) == "").any() for table in (fit, judged))
+    paths = any((patient_texts(table) == "").any() for table in (fit, judged))
     images = len(_paths(fit) & _paths(judged)) if paths else 0
     if not images:
         images = len(_names(fit, ours) & _names(judged, theirs))
@@ -67,18 +64,12 @@ def refuse_overlap(fit: pd.DataFrame, judged: pd.DataFrame, findings: Sequence[s
 
 def comparable(fit: pd.DataFrame, judged: pd.DataFrame) -> bool:
     """Whether both tables name patients, or images, in one way."""
-    return _common(fit, judged) is not None or all(
-        IMAGE in table.columns and (texts(table[IMAGE]) != "").all() for table in (fit, judged)
-    )
+    named = all((patient_texts(table) != "").any() for table in (fit, judged))
+    return named or all(IMAGE in table.columns and (texts(table[IMAGE]) != "").all() for table in (fit, judged))
 
 
-def _common(a: pd.DataFrame, b: pd.DataFrame) -> str | None:
-    both = [c for c in PATIENTS if all(c in table.columns and (texts(table[c]) != "").any() for table in (a, b))]
-    return both[0] if both else None
-
-
-def _patients(table: pd.DataFrame, column: str) -> set[str]:
-    return {str(key).lstrip("0") for key in texts(table[column])} - {""}
+def _patients(table: pd.DataFrame) -> set[str]:
+    return {str(key).lstrip("0") for key in patient_texts(table)} - {""}
 
 
 def _many(twins: int, share: bool) -> bool:

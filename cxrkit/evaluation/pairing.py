@@ -49,10 +49,9 @@ def compare_predictions(
     ManifestError
         The tables cannot be paired, share no row or finding, or contradict each other's labels.
     """
+    check_comparable(table, other, findings)
     ours, theirs = _paired(table, other)
     common = [f for f in findings if PROBABILITY + f in other.columns]
-    if not common:
-        raise ManifestError("The two tables of predictions share no finding.", "Compare models of the same findings.")
     group = patient_numbers(patient_keys(ours)[0])
     clustered = stamp.unit == "patient" and len(np.unique(group)) < len(group)
     pairs: dict[str, PairedAreas] = {}
@@ -122,7 +121,14 @@ def _entry(
     )
 
 
-def _paired(table: pd.DataFrame, other: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+def check_comparable(table: pd.DataFrame, other: pd.DataFrame, findings: Sequence[str]) -> None:
+    """Refuse two tables that cannot be paired, before anything is computed from them.
+
+    Raises
+    ------
+    ManifestError
+        One has no column ``image``, or an image twice, or they share no image or none of `findings`.
+    """
     for side in (table, other):
         if IMAGE not in side.columns:
             raise ManifestError(
@@ -134,10 +140,15 @@ def _paired(table: pd.DataFrame, other: pd.DataFrame) -> tuple[pd.DataFrame, pd.
             raise ManifestError(
                 f"A table of predictions names {twice} images twice.", "Keep one row of predictions per image."
             )
+    if not any(PROBABILITY + finding in other.columns for finding in findings):
+        raise ManifestError("The two tables of predictions share no finding.", "Compare models of the same findings.")
+    if not table[IMAGE].isin(other[IMAGE]).any():
+        raise ManifestError("The two tables of predictions share no image.", "Compare predictions of the same images.")
+
+
+def _paired(table: pd.DataFrame, other: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     place = pd.Series(np.arange(len(other)), index=other[IMAGE])
     shared = table[IMAGE].isin(place.index).to_numpy()
-    if not shared.any():
-        raise ManifestError("The two tables of predictions share no image.", "Compare predictions of the same images.")
     return table[shared], other.iloc[place.loc[table.loc[shared, IMAGE]].to_numpy()]
 
 

@@ -19,6 +19,7 @@ from cxrkit.errors import ManifestError
 PROBABILITY = "prob_"
 LOGIT = "logit_"
 IMAGE = "image"
+PATIENTS = ("patient_key", "patient_id")
 LARGEST_LOGIT = 1e4
 ROW = "row"
 
@@ -104,24 +105,30 @@ def logit_cells(table: pd.DataFrame, finding: str, labels: Floats) -> Floats | N
     return values
 
 
+def patient_texts(table: pd.DataFrame) -> npt.NDArray[np.object_]:
+    """Whom each of n rows shows, by ``patient_key``, else ``patient_id``; blank if unknown.
+
+    The fallback is made row by row, so that tables of which one has keys and the other ids are compared
+    with each other. Where a row fills both, its key is right: the ids of Kermany's children restart with
+    each subtype.
+    """
+    keys = np.full(len(table), "", dtype=object)
+    for column in PATIENTS:
+        if column in table.columns:
+            keys = np.where(keys == "", texts(table[column]), keys)
+    return keys
+
+
 def patient_keys(table: pd.DataFrame) -> tuple[npt.NDArray[np.str_], Unit]:
     """Key of each row's patient, and the unit that is resampled.
 
     A row whose patient is unknown counts as a patient of its own, together with the other rows of the
     same image. The unit is the image where the table names no patient at all.
     """
-    column = patient_column(table)
-    keys = np.full(len(table), "", dtype=object) if column is None else texts(table[column])
+    keys = patient_texts(table)
     images = texts(table[IMAGE]) if IMAGE in table.columns else np.full(len(table), "", dtype=object)
     alone = [f"image {image}" if image else f"row {row}" for row, image in enumerate(images)]
-    known = np.where(keys == "", alone, keys).astype(np.str_)
-    return known, "patient" if column is not None else "image"
-
-
-def patient_column(table: pd.DataFrame) -> str | None:
-    """The column that names patients, ``patient_key`` before ``patient_id``; None where both are blank or absent."""
-    columns = [c for c in ("patient_key", "patient_id") if c in table.columns]
-    return next((c for c in columns if (texts(table[c]) != "").any()), None)
+    return np.where(keys == "", alone, keys).astype(np.str_), "patient" if (keys != "").any() else "image"
 
 
 def texts(cells: pd.Series) -> npt.NDArray[np.object_]:

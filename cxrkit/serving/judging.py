@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from cxrkit.data.manifest import IMAGE
 from cxrkit.data.table import read_table, select_rows
 from cxrkit.errors import ManifestError
-from cxrkit.evaluation.predictions import PROBABILITY, findings_of
+from cxrkit.evaluation.pairing import check_comparable
+from cxrkit.evaluation.predictions import findings_of
 from cxrkit.evaluation.report import Model, evaluate_predictions
 from cxrkit.evaluation.schema import EVALUATION, Evaluation, Source
 from cxrkit.evaluation.validation import Validation
@@ -118,21 +118,7 @@ def read_rival(options: Options, table: pd.DataFrame, findings: Sequence[str]) -
     if options.against is None:
         return None
     other, sha256 = read_table(options.against)
-    for side in (table, other):
-        if IMAGE not in side.columns:
-            raise ManifestError(
-                "Two tables of predictions can only be compared by their column image, which one of them lacks.",
-                "Add the column image to both.",
-            )
-        twice = int(side[IMAGE].duplicated().sum())
-        if twice:
-            raise ManifestError(
-                f"A table of predictions names {twice} images twice.", "Keep one row of predictions per image."
-            )
-    if not any(PROBABILITY + finding in other.columns for finding in findings):
-        raise ManifestError("The two tables of predictions share no finding.", "Compare models of the same findings.")
-    if not table[IMAGE].isin(other[IMAGE]).any():
-        raise ManifestError("The two tables of predictions share no image.", "Compare predictions of the same images.")
+    check_comparable(table, other, findings)
     return other, Source(name=options.against.name, sha256=sha256)
 
 

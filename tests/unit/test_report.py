@@ -233,7 +233,7 @@ def as_text(table):
         (
             lambda t: t.rename(columns={"patient_id": "patient_key"}).drop(columns="image"),
             lambda t: t,
-            "exactly the labels and probabilities",
+            "patients",
         ),
         (
             lambda t: t.drop(columns=["patient_id", "image"]),
