@@ -209,6 +209,7 @@ def test_upload_read_choose_and_download(server: str, browser: sync_api.Browser,
     page.close()
 
 
+@pytest.mark.alone
 def test_first_reading_is_visible_soon(server: str, browser: sync_api.Browser, tmp_path: Path) -> None:
     """On a warm app; the best of three, because the test machine may have other work."""
     took = []
