@@ -44,7 +44,7 @@ WEIGHTS = Path(os.environ.get("CXRKIT_WEIGHTS") or Path(__file__).resolve().pare
 
 CARD = "preset.json"
 Geometry = Literal["squash", "pad", "crop"]
-Intensity = Literal["sample-standard", "unit"]
+Intensity = Literal["sample-standard", "unit", "symmetric", "imagenet", "caffe", "xrv"]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -65,7 +65,11 @@ class Preset:
         ``"squash"`` scales both axes to the square, ``"pad"`` adds black borders, ``"crop"`` takes
         the central square.
     intensity
-        ``"sample-standard"``: zero mean and unit variance per image; ``"unit"``: 0..1 as it is.
+        ``"sample-standard"``: zero mean and unit variance per image; ``"unit"``: 0..1 as it is;
+        ``"symmetric"``: -1..1; ``"imagenet"``: less ImageNet's mean per channel and over its deviation;
+        ``"caffe"``: 0..255 less ImageNet's mean, channels blue, green, red; ``"xrv"``: -1024..1024.
+    border
+        Share of each side that is cut off before `geometry`, against markers and collimator edges.
     weights_file, weights_sha256
         Beside the card; without a matching sha256 the model cannot read.
     calibration
@@ -105,6 +109,7 @@ class Preset:
     reference_prevalence: ReferencePrevalence | None = None
     validation_scores: dict[str, ValidationScores] = dataclasses.field(default_factory=dict)
     notice: str = ""
+    border: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
     folder: str = dataclasses.field(default="", compare=False)
 
     def __post_init__(self) -> None:

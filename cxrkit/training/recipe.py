@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
@@ -22,11 +22,16 @@ TRAINING_FIELDS = (
     "findings",
     "geometry",
     "intensity",
+    "border",
     "stages",
     "augmentation",
+    "optimizer",
     "weight_decay",
     "warmup",
     "momentum",
+    "class_weights",
+    "label_smoothing",
+    "sampling",
     "mixed_precision",
     "seed",
 )
@@ -44,6 +49,8 @@ class Augmentation:
         Degrees.
     shift, zoom
         Share of the side.
+    shear
+        Largest horizontal displacement of the upper edge against the lower one, as a share of the side.
     aspect
         Largest relative stretch of one axis against the other (0.2: up to 1.2 either way), so that
         the proportions of the film say little.
@@ -58,6 +65,7 @@ class Augmentation:
     rotation: Size = 10.0
     shift: Size = 0.06
     zoom: Size = 0.1
+    shear: Size = 0.0
     aspect: Size = 0.0
     brightness: Size = 0.1
     contrast: Size = 0.2
@@ -68,17 +76,68 @@ class Augmentation:
 
 @dataclass(frozen=True, config=STRICT)
 class Stage:
-    """Some epochs at one image size, with the learning rate falling to zero along a half cosine."""
+    """Some epochs at one image size with one part of the network trainable.
+
+    Attributes
+    ----------
+    size, epochs, batch
+        Side of the images in pixels; epochs at most (see `patience`); images per step.
+    learning_rate
+        Its highest value.
+    trainable
+        ``"all"``; ``"top"``, the head and the backbone's last block (see the table of backbones); or
+        ``"head"``, whose frozen backbone is run once, its features being cached.
+    schedule
+        ``"cosine"`` falls to a hundredth along a half cosine after the recipe's warm-up, ``"constant"``
+        stays, ``"plateau"`` is multiplied by `plateau_factor` when `monitor` did not improve for
+        `plateau_patience` epochs.
+    monitor
+        What of the validation part decides: its ``"auroc"`` (mean over findings), ``"accuracy"`` (at 0.5)
+        or ``"loss"``.
+    patience
+        Epochs without improvement after which the stage stops early; None never stops.
+    keep
+        Weights that the stage hands on: of its ``"last"`` epoch, or of the ``"best"`` by `monitor`.
+    views
+        Of a ``"head"`` stage: how many versions of each image have their features cached. 1 is the image
+        as it is; more are augmented draws, which the epochs take in turn.
+    """
 
     size: Annotated[int, Field(ge=32, le=4096)]
     epochs: Annotated[int, Field(ge=1)]
     batch: Annotated[int, Field(ge=1)]
     learning_rate: Annotated[float, Field(gt=0)]
+    trainable: Literal["all", "top", "head"] = "all"
+    schedule: Literal["cosine", "constant", "plateau"] = "cosine"
+    monitor: Literal["auroc", "accuracy", "loss"] = "auroc"
+    patience: Annotated[int, Field(ge=1)] | None = None
+    plateau_patience: Annotated[int, Field(ge=1)] = 3
+    plateau_factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    keep: Literal["last", "best"] = "last"
+    views: Annotated[int, Field(ge=1)] = 1
 
 
 @dataclass(frozen=True, config=STRICT)
 class Recipe:
-    """Settings of a run and the words of the card; see `cxrkit.preset.Preset` for the shared fields."""
+    """Settings of a run and the words of the card; see `cxrkit.preset.Preset` for the shared fields.
+
+    Attributes
+    ----------
+    population, data
+        Left out, they are read off the training rows.
+    pretrained
+        Whether the backbone starts from ImageNet's weights, unless the caller says otherwise.
+    optimizer, weight_decay
+        ``"adamw"`` decays kernels decoupled from the gradient; ``"adam"`` takes no decay.
+    class_weights
+        Of the two terms of the cross-entropy, per finding: ``"prevalence"`` (1 - prevalence and
+        prevalence), ``"balanced"`` (n / 2 positives and n / 2 negatives), or ``"none"`` (1 and 1).
+    label_smoothing
+        e: a label y is taught as y (1 - e) + e / 2.
+    sampling
+        Order of an epoch: ``"shuffled"``; ``"stratified"``, every batch in the proportions of the whole;
+        ``"balanced"``, images of each finding (and of none) drawn equally often.
+    """
 
     name: Name
     title: str
@@ -89,14 +148,20 @@ class Recipe:
     geometry: Geometry
     intensity: Intensity
     stages: tuple[Stage, ...]
-    population: Population
     intended_use: str
     limits: tuple[str, ...]
-    data: tuple[str, ...]
+    population: Population | None = None
+    data: tuple[str, ...] = ()
+    border: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
+    pretrained: Literal["imagenet", "none"] = "none"
     augmentation: Augmentation = Augmentation()
+    optimizer: Literal["adamw", "adam"] = "adamw"
     weight_decay: Size = 1e-4
     warmup: Share = 0.05
     momentum: Share = 0.9
+    class_weights: Literal["prevalence", "balanced", "none"] = "prevalence"
+    label_smoothing: Share = 0.0
+    sampling: Literal["shuffled", "stratified", "balanced"] = "shuffled"
     mixed_precision: bool = True
     seed: Annotated[int, Field(ge=0)] = 20
     label_noise: tuple[str, ...] = ()

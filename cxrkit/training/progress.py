@@ -1,0 +1,54 @@
+"""What a training run tells while it goes on, and to whom."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+EpochRow = dict[str, Any]
+"""What is known of a finished epoch: ``stage``, ``trainable``, ``size``, ``epoch``, ``loss``,
+``learning_rate``, ``seconds``, ``validation_loss``, ``validation_accuracy`` and ``validation_auroc`` (by
+finding, and ``"mean"``); stages and epochs are counted from 1."""
+
+
+class Reporter(Protocol):
+    """Takes what happens in a run; none of its methods may change the run."""
+
+    def line(self, text: str) -> None:
+        """A sentence about what is being done."""
+        ...
+
+    def resumed(self, history: Sequence[EpochRow]) -> None:
+        """A run goes on after these epochs."""
+        ...
+
+    def epoch_begins(self, stage: int, stages: int, epoch: int, epochs: int, steps: int) -> None:
+        """An epoch of a stage begins; all counted from 1."""
+        ...
+
+    def step(self, step: int, loss: float) -> None:
+        """A step of the epoch is done."""
+        ...
+
+    def epoch_ends(self, row: EpochRow) -> None:
+        """An epoch is done, validated and saved."""
+        ...
+
+
+class Quiet:
+    """A reporter that tells nobody."""
+
+    def line(self, text: str) -> None:
+        """Drop it."""
+
+    def resumed(self, history: Sequence[EpochRow]) -> None:
+        """Drop it."""
+
+    def epoch_begins(self, stage: int, stages: int, epoch: int, epochs: int, steps: int) -> None:
+        """Drop it."""
+
+    def step(self, step: int, loss: float) -> None:
+        """Drop it."""
+
+    def epoch_ends(self, row: EpochRow) -> None:
+        """Drop it."""
