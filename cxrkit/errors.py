@@ -115,6 +115,10 @@ class TrainingError(CxrError):
     """A training run cannot start or cannot go on."""
 
 
+class ExtraMissing(CxrError):
+    """An optional package that this needs is not installed."""
+
+
 class DownloadError(CxrError):
     """A public data set cannot be fetched."""
 

@@ -1,0 +1,1 @@
+"""Weights from elsewhere: reading them as data, and turning them into presets."""

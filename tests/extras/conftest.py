@@ -1,0 +1,47 @@
+"""Tests that need PyTorch or JAX; the plain `pytest` leaves this folder out (testpaths in pyproject.toml).
+
+Asked for by name they must run: where a package is missing the run is refused, not skipped.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+import pytest
+
+_NEEDED = {
+    "torch": "requirements-torch-dev.txt",
+    "torchvision": "requirements-torch-dev.txt",
+    "torchxrayvision": "requirements-torch-dev.txt",
+    "jax": "requirements-jax.txt",
+}
+
+
+def pytest_configure() -> None:
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing:
+        files = " ".join(f"-r {name}" for name in sorted({_NEEDED[name] for name in missing}))
+        raise pytest.UsageError(
+            f"tests/extras needs {', '.join(missing)}, which this environment lacks. Run: pip install {files}"
+        )
+    _let_torchvision_load()
+
+
+def _let_torchvision_load() -> None:
+    """Declare the operations of torchvision's compiled part where that was built for another torch.
+
+    The networks, which are all that the tests use, need none of them; but torchvision refuses to load
+    while they are unknown.
+    """
+    import torch
+
+    try:
+        import torchvision  # noqa: F401
+    except RuntimeError:
+        declared = torch.library.Library("torchvision", "DEF")
+        for name in ("nms", "qnms"):
+            declared.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        _KEPT.append(declared)
+
+
+_KEPT: list[object] = []  # a library's operations vanish with it
