@@ -23,6 +23,18 @@ class InputRule(Protocol):
     def geometry(self) -> str: ...
     @property
     def intensity(self) -> str: ...
+    @property
+    def border(self) -> float: ...
+
+
+_MEAN = np.array([0.485, 0.456, 0.406], np.float32)  # of ImageNet's pixels on 0..1, red, green, blue
+_DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
+_CAFFE_MEAN = np.array([103.939, 116.779, 123.68], np.float32)  # on 0..255, blue, green, red
+
+
+def _cut(side: int, border: float) -> int:
+    """Whole pixels that a border takes off either end of a side; at least one pixel is left."""
+    return min(int(border * side + 1e-9), (side - 1) // 2)  # 0.29 * 100 is just below 29
 
 
 def _placed(height: int, width: int, geometry: str) -> tuple[int, int, int, int]:
@@ -43,21 +55,27 @@ def _placed(height: int, width: int, geometry: str) -> tuple[int, int, int, int]
     return left, top, left + side, top + side
 
 
-def covered_box(height: int, width: int, geometry: str) -> Box:
+def covered_box(height: int, width: int, geometry: str, border: float = 0.0) -> Box:
     """The part of an H x W radiograph that the square network input shows, in pixels.
 
-    ``"squash"``: the whole. ``"crop"``: the central square. ``"pad"``: the smallest centred square
-    around the whole, reaching beyond its edges. The numbers are whole: the very ones of `to_square`.
+    Of what is left within the border, ``"squash"``: the whole. ``"crop"``: the central square.
+    ``"pad"``: the smallest centred square around the whole, reaching beyond its edges. The numbers are
+    whole: the very ones of `to_square`.
     """
-    return Box(*map(float, _placed(height, width, geometry)))
+    x, y = _cut(width, border), _cut(height, border)
+    left, top, right, bottom = _placed(height - 2 * y, width - 2 * x, geometry)
+    return Box(*map(float, (left + x, top + y, right + x, bottom + y)))
 
 
-def to_square(pixels: Floats, geometry: str, size: int) -> Floats:
-    """Bring H x W pixels in 0..1 to size x size by the geometry rule.
+def to_square(pixels: Floats, geometry: str, size: int, border: float = 0.0) -> Floats:
+    """Bring H x W pixels in 0..1 to size x size by the geometry rule, without their border.
 
-    Shrinking averages over areas, so that fine noise does not alias; enlarging is linear; each axis as
-    it needs. Padding is black (0).
+    The border is a share of each side, cut off at both of its ends. Shrinking averages over areas, so
+    that fine noise does not alias; enlarging is linear; each axis as it needs. Padding is black (0).
     """
+    height, width = pixels.shape
+    x, y = _cut(width, border), _cut(height, border)
+    pixels = pixels[y : height - y, x : width - x]
     height, width = pixels.shape
     left, top, right, bottom = _placed(height, width, geometry)
     pixels = pixels[max(top, 0) : bottom, max(left, 0) : right]
@@ -78,25 +96,47 @@ def to_square(pixels: Floats, geometry: str, size: int) -> Floats:
 
 
 def standardise(squares: Floats, intensity: str) -> Floats:
-    """Apply the intensity rule to ... x S x S images, each on its own; same shape, float32.
+    """Network input of grey images in 0..1 by the intensity rule, each image on its own.
 
-    ``"sample-standard"`` gives zero mean and unit variance (a constant image becomes all zero),
-    ``"unit"`` leaves 0..1.
+    Parameters
+    ----------
+    squares
+        (..., S, S).
+    intensity
+        ``"sample-standard"`` gives zero mean and unit variance (a constant image becomes all zero);
+        ``"unit"`` leaves 0..1; ``"symmetric"`` gives -1..1; ``"imagenet"`` subtracts ImageNet's mean of
+        each channel and divides by its deviation; ``"caffe"`` gives 0..255 less ImageNet's mean, channels
+        in the order blue, green, red; ``"xrv"`` gives -1024..1024.
+
+    Returns
+    -------
+    ndarray
+        (..., S, S, 3) float32.
     """
+    if intensity == "imagenet":
+        return np.asarray((squares[..., None] - _MEAN) / _DEVIATION, dtype=np.float32)
+    if intensity == "caffe":
+        return np.asarray(squares[..., None] * np.float32(255) - _CAFFE_MEAN, dtype=np.float32)
     if intensity == "unit":
-        return squares.astype(np.float32)
-    if intensity == "sample-standard":
+        plane = squares.astype(np.float32)
+    elif intensity == "sample-standard":
         mean = squares.mean(axis=(-2, -1), keepdims=True, dtype=np.float64)
         deviation = squares.std(axis=(-2, -1), keepdims=True, dtype=np.float64)
-        return ((squares - mean) / np.maximum(deviation, 1e-6)).astype(np.float32)
-    raise ValueError(f"unknown intensity rule {intensity!r}")
+        plane = ((squares - mean) / np.maximum(deviation, 1e-6)).astype(np.float32)
+    elif intensity == "symmetric":
+        plane = np.asarray(squares * 2 - 1, dtype=np.float32)
+    elif intensity == "xrv":
+        plane = np.asarray((squares * 2 - 1) * 1024, dtype=np.float32)
+    else:
+        raise ValueError(f"unknown intensity rule {intensity!r}")
+    return np.repeat(plane[..., None], 3, axis=-1)
 
 
 def to_tensor(radiograph: Radiograph, rule: InputRule) -> Floats:
-    """Network input of a radiograph: float32 of shape (1, S, S, 3), three equal channels.
+    """Network input of a radiograph: float32 of shape (1, S, S, 3).
 
-    Scale to 0..1 (the radiograph is already), resize by the rule's geometry, then the rule's intensity.
+    Scale to 0..1 (the radiograph is already), cut the rule's border off, resize by its geometry, then its
+    intensity.
     """
-    square = to_square(radiograph.pixels, rule.geometry, rule.input_size)
-    plane = standardise(square, rule.intensity)
-    return np.repeat(plane[None, :, :, None], 3, axis=3)
+    square = to_square(radiograph.pixels, rule.geometry, rule.input_size, rule.border)
+    return standardise(square, rule.intensity)[None]

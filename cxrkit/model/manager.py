@@ -140,7 +140,7 @@ class XRayModelManager:
             alpha = alpha_from_jacobian(self._head.jacobian, features[0])
         maps = grad_cam(features[0], alpha)
         maps.setflags(write=False)
-        box = covered_box(radiograph.height, radiograph.width, self.preset.geometry)
+        box = covered_box(radiograph.height, radiograph.width, self.preset.geometry, self.preset.border)
         explanations = {
             finding: Explanation(finding, "grad-cam", self.preset.feature_layer, map_, box, float(map_.max()))
             for finding, map_ in zip(self.findings, maps, strict=True)

@@ -47,7 +47,7 @@ def load_images(
     paths = [path for manifest in manifests for path in manifest.images]
 
     def square(path: Path) -> npt.NDArray[np.uint8]:
-        pixels = to_square(load_radiograph(path).pixels, recipe.geometry, size)
+        pixels = to_square(load_radiograph(path).pixels, recipe.geometry, size, recipe.border)
         return np.rint(pixels * 255).astype(np.uint8)
 
     squares = np.empty((len(paths), size, size), np.uint8)
@@ -83,8 +83,7 @@ def batches(images: ImageSet, recipe: Recipe, batch: int, seed: tuple[int, ...])
         squares = np.stack(
             [augment(images.squares[r].astype(np.float32) / 255.0, recipe.augmentation, random) for r in rows]
         )
-        x = np.repeat(standardise(squares, recipe.intensity)[..., None], 3, axis=3)
-        return x, images.labels[rows]
+        return standardise(squares, recipe.intensity), images.labels[rows]
 
     with ThreadPoolExecutor(1) as pool:
         waiting = [pool.submit(prepare, step) for step in range(min(2, steps))]
@@ -99,5 +98,4 @@ def plain_batches(images: ImageSet, intensity: str, batch: int) -> Iterator[Floa
     """All images in order without augmentation: x (<= batch, S, S, 3)."""
     numbers = iter(range(len(images.squares)))
     while rows := list(islice(numbers, batch)):
-        squares = standardise(images.squares[rows].astype(np.float32) / 255.0, intensity)
-        yield np.repeat(squares[..., None], 3, axis=3)
+        yield standardise(images.squares[rows].astype(np.float32) / 255.0, intensity)

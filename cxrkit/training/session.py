@@ -189,6 +189,7 @@ def _uncalibrated(
         input_size=recipe.stages[-1].size,
         geometry=recipe.geometry,
         intensity=recipe.intensity,
+        border=recipe.border,
         weights_file=WEIGHTS_FILE,
         weights_sha256=file_sha256(folder / WEIGHTS_FILE),
         calibration=dict.fromkeys(recipe.findings, identity),
