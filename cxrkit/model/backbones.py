@@ -1,4 +1,4 @@
-"""The table of backbones: how each is built and at which layer it is split for Grad-CAM."""
+"""The table of backbones: how each is built, at which layer it is split for Grad-CAM, and what it was trained on."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from keras import layers
 
 from cxrkit.errors import PresetInvalid
 from cxrkit.model.normalisation import BatchNormalization
+from cxrkit.preset import Intensity
 
 
 @dataclass(frozen=True)
@@ -22,17 +23,64 @@ class Backbone:
         ``(input_size) -> keras.Model`` from (S, S, 3) to the last feature maps, without weights.
     feature_layer
         Where trunk and head meet.
-    imagenet_file
-        Name under which Keras publishes the ImageNet weights without the top, or None.
+    application
+        Name in `keras.applications` under which Keras publishes ImageNet weights for these very layers, or
+        None.
+    top
+        First layer of the last block: it and what follows it, in the network's order, are trained in a
+        stage that trains the top.
+    intensity
+        The intensity rule that the ImageNet weights were trained with, or None where there are none.
     """
 
     build: Callable[[int | None], keras.Model]
     feature_layer: str
     application: str | None
+    top: str
+    intensity: Intensity | None = None
 
 
-def _densenet121(size: int | None) -> keras.Model:
-    return keras.applications.DenseNet121(include_top=False, weights=None, input_shape=(size, size, 3))
+def _application(name: str) -> Callable[[int | None], keras.Model]:
+    def build(size: int | None) -> keras.Model:
+        return getattr(keras.applications, name)(include_top=False, weights=None, input_shape=(size, size, 3))
+
+    return build
+
+
+def _efficientnetb0(size: int | None) -> keras.Model:
+    """Keras' EfficientNet-B0 from its stem on: what it does to pixels before is our intensity rule."""
+    stock = _application("EfficientNetB0")(size)
+    return keras.Model(stock.get_layer("stem_conv_pad").input, stock.output, name="efficientnetb0")
+
+
+def _resnet18(size: int | None) -> keras.Model:
+    """ResNet-18 (He et al. 2015, arXiv 1512.03385, table 1), with the same padding on all sides as in PyTorch.
+
+    Keras' own ``"same"`` padding of a convolution with stride 2 begins one pixel later, so that weights
+    from elsewhere would see every image shifted.
+    """
+
+    def convolution(x: keras.KerasTensor, channels: int, side: int, strides: int, name: str) -> keras.KerasTensor:
+        if side > 1:
+            x = layers.ZeroPadding2D(side // 2, name=f"{name}_pad")(x)
+        conv = layers.Conv2D(
+            channels, side, strides=strides, use_bias=False, kernel_initializer="he_normal", name=f"{name}_conv"
+        )
+        return BatchNormalization(epsilon=1e-5, name=f"{name}_bn")(conv(x))
+
+    x = inputs = keras.Input((size, size, 3))
+    x = layers.ReLU(name="stem_relu")(convolution(x, 64, 7, 2, "stem"))
+    x = layers.ZeroPadding2D(1, name="stem_pool_pad")(x)  # nothing is below the zeros after a ReLU
+    x = layers.MaxPooling2D(3, strides=2, name="stem_pool")(x)
+    for stage, channels in enumerate((64, 128, 256, 512), start=1):
+        for block in (1, 2):
+            name = f"stage{stage}_block{block}"
+            strides = 2 if block == 1 and stage > 1 else 1
+            y = layers.ReLU(name=f"{name}_1_relu")(convolution(x, channels, 3, strides, f"{name}_1"))
+            y = convolution(y, channels, 3, 1, f"{name}_2")
+            shortcut = x if strides == 1 else convolution(x, channels, 1, strides, f"{name}_0")
+            x = layers.ReLU(name=f"{name}_out")(layers.Add(name=f"{name}_add")([shortcut, y]))
+    return keras.Model(inputs, x, name="resnet18")
 
 
 def _cnn(size: int | None) -> keras.Model:
@@ -50,8 +98,15 @@ def _cnn(size: int | None) -> keras.Model:
 
 
 BACKBONES: dict[str, Backbone] = {
-    "densenet121": Backbone(_densenet121, "conv5_block16_concat", "DenseNet121"),
-    "cnn": Backbone(_cnn, "block5_conv", None),
+    "densenet121": Backbone(
+        _application("DenseNet121"), "conv5_block16_concat", "DenseNet121", "conv5_block1_0_bn", "imagenet"
+    ),
+    "resnet18": Backbone(_resnet18, "stage4_block2_out", None, "stage4_block1_1_pad", "imagenet"),
+    "resnet50": Backbone(_application("ResNet50"), "conv5_block3_out", "ResNet50", "conv5_block1_1_conv", "caffe"),
+    "vgg16": Backbone(_application("VGG16"), "block5_conv3", "VGG16", "block5_conv1", "caffe"),
+    "mobilenetv2": Backbone(_application("MobileNetV2"), "out_relu", "MobileNetV2", "block_16_expand", "symmetric"),
+    "efficientnetb0": Backbone(_efficientnetb0, "top_activation", "EfficientNetB0", "block7a_expand_conv", "imagenet"),
+    "cnn": Backbone(_cnn, "block5_conv", None, "block5_conv"),
 }
 
 

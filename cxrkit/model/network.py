@@ -1,8 +1,10 @@
-"""Building the network of a preset, and splitting it into trunk and head."""
+"""Building the network of a preset, splitting it, and choosing what of it is trained."""
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
+from typing import Literal
 
 import keras
 from keras import layers
@@ -12,22 +14,25 @@ from cxrkit.model.backbones import backbone_row
 from cxrkit.model.normalisation import replace_normalisation
 
 HeadBuilder = Callable[[keras.KerasTensor, int], keras.KerasTensor]
+Part = Literal["all", "top", "head"]
+POOL = "pool"
+"""First layer of every head: the global average."""
 
 
 def _gap_dense(features: keras.KerasTensor, outputs: int) -> keras.KerasTensor:
-    x = layers.GlobalAveragePooling2D(name="pool")(features)
+    x = layers.GlobalAveragePooling2D(name=POOL)(features)
     # float32 under mixed precision too: a bfloat16 logit has three significant digits
     return layers.Dense(outputs, name="logits", dtype="float32")(x)
 
 
 def _dropout_dense(features: keras.KerasTensor, outputs: int) -> keras.KerasTensor:
-    x = layers.GlobalAveragePooling2D(name="pool")(features)
+    x = layers.GlobalAveragePooling2D(name=POOL)(features)
     x = layers.Dropout(0.3, name="dropout", seed=0)(x)
     return layers.Dense(outputs, name="logits", dtype="float32")(x)
 
 
 def _stack(features: keras.KerasTensor, outputs: int) -> keras.KerasTensor:
-    x = layers.GlobalAveragePooling2D(name="pool")(features)
+    x = layers.GlobalAveragePooling2D(name=POOL)(features)
     for number, (width, rate) in enumerate(((512, 0.5), (256, 0.3), (128, 0.2)), start=1):
         x = layers.Dense(width, activation="relu", name=f"dense{number}")(x)
         x = layers.Dropout(rate, name=f"dropout{number}", seed=number)(x)
@@ -71,8 +76,53 @@ def build_network(
     if head not in HEADS:
         raise PresetInvalid(f"There is no head named {head!r}.", f"Choose one of {', '.join(HEADS)}.")
     stock = backbone_row(backbone).build(input_size)
-    base = keras.models.clone_model(stock, clone_function=lambda layer: replace_normalisation(layer, momentum))
+    base = keras.models.clone_model(stock, clone_function=lambda layer: _copied(layer, momentum))
     return keras.Model(base.input, HEADS[head](base.output, outputs), name=backbone)
+
+
+def _copied(layer: keras.Layer, momentum: float) -> keras.Layer:
+    """A layer anew, with our batch normalisation; dropout within a backbone gets a seed, its own."""
+    if isinstance(layer, layers.Dropout):
+        return type(layer).from_config({**layer.get_config(), "seed": zlib.crc32(layer.name.encode())})
+    return replace_normalisation(layer, momentum)
+
+
+def backbone_layers(network: keras.Model) -> tuple[keras.Layer, ...]:
+    """The layers of a network from `build_network` before its head, in the network's order."""
+    names = [layer.name for layer in network.layers]
+    return tuple(network.layers[: names.index(POOL)])
+
+
+def set_trainable(network: keras.Model, backbone: str, part: Part) -> None:
+    """Freeze a network from `build_network` but for a part of it.
+
+    Frozen batch normalisation runs as in inference, and its moving averages stay. An optimiser that was
+    built before must be built anew.
+
+    Parameters
+    ----------
+    network, backbone
+        The network, and the name of its backbone in the table.
+    part
+        ``"all"``; ``"top"``, the head and the backbone from `Backbone.top` on; ``"head"``, what follows the
+        backbone.
+    """
+    names = [layer.name for layer in network.layers]
+    first = {"all": 0, "top": names.index(backbone_row(backbone).top), "head": names.index(POOL)}[part]
+    for number, layer in enumerate(network.layers):
+        layer.trainable = number >= first
+
+
+def split_frozen(network: keras.Model) -> tuple[keras.Model, keras.Model]:
+    """Split a network from `build_network` behind its global average.
+
+    Returns
+    -------
+    backbone, head
+        (batch, S, S, 3) -> (batch, K) pooled features, and (batch, K) -> (batch, outputs) logits. Both
+        share the layers, and so the weights, of `network`.
+    """
+    return split_network(network, POOL)
 
 
 def split_network(network: keras.Model, feature_layer: str) -> tuple[keras.Model, keras.Model]:

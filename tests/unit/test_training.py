@@ -77,7 +77,7 @@ def shallow_network(size: int | None) -> keras.Model:
 def backbones():
     """The table of backbones with ``shallow`` in it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(BACKBONES, "shallow", Backbone(shallow_network, "block2_conv", None))
+        patch.setitem(BACKBONES, "shallow", Backbone(shallow_network, "block2_conv", None, "block2_conv"))
         yield
 
 
