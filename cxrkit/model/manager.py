@@ -14,10 +14,11 @@ import numpy.typing as npt
 from cxrkit.errors import PresetInvalid, TrainConfigError
 from cxrkit.imaging.preprocessing import covered_box, to_tensor
 from cxrkit.model.checkpoints import load_fine_tuned, load_imagenet
-from cxrkit.model.gradcam import LinearHead, alpha_from_jacobian, grad_cam
+from cxrkit.model.gradcam import grad_cam
+from cxrkit.model.head import Head
 from cxrkit.model.losses import Loss, weighted_bce
 from cxrkit.model.network import build_network, split_network
-from cxrkit.model.runtimes import HeadRuntime, RuntimeName, open_runtime
+from cxrkit.model.runtimes import RuntimeName, open_runtime
 from cxrkit.preset import WEIGHTS, Preset, find_preset
 from cxrkit.radiograph import Radiograph
 from cxrkit.reading import Explanation, FindingScore, Prediction, Reading
@@ -73,8 +74,7 @@ class XRayModelManager:
         load_fine_tuned(self.model, self.preset)
         trunk, head = split_network(self.model, self.preset.feature_layer)
         self.runtime = open_runtime(runtime, trunk)
-        self._linear = LinearHead.of(head)
-        self._head = None if self._linear is not None else HeadRuntime(head)
+        self._head = Head.of(head)
 
     @property
     def findings(self) -> tuple[str, ...]:
@@ -109,7 +109,7 @@ class XRayModelManager:
 
     def predict(self, radiograph: Radiograph) -> Prediction:
         """Calibrated probabilities of all findings."""
-        return self._prediction(self._logits(self.runtime.features(self.preprocess(radiograph)))[0])
+        return self._prediction(self._head.logits(self.runtime.features(self.preprocess(radiograph)))[0])
 
     def predict_many(self, radiographs: Iterable[Radiograph], batch_size: int = 16) -> Iterator[Prediction]:
         """Predictions in the order of the radiographs, computed in batches; holds one batch in memory."""
@@ -117,7 +117,7 @@ class XRayModelManager:
             raise ValueError("batch_size must be at least 1")
         tensors = (self.preprocess(r) for r in radiographs)
         while batch := list(islice(tensors, batch_size)):
-            for logits in self._logits(self.runtime.features(np.concatenate(batch))):
+            for logits in self._head.logits(self.runtime.features(np.concatenate(batch))):
                 yield self._prediction(logits)
 
     def explain(self, radiograph: Radiograph, finding: str) -> Explanation:
@@ -132,13 +132,8 @@ class XRayModelManager:
     def read_tensor(self, tensor: Floats, radiograph: Radiograph) -> Reading:
         """`read` for a radiograph that was preprocessed already into `tensor` (1, S, S, 3)."""
         features = self.runtime.features(tensor)
-        logits = self._logits(features)[0]
-        if self._linear is not None:
-            alpha = self._linear.alpha(features[0])
-        else:
-            assert self._head is not None
-            alpha = alpha_from_jacobian(self._head.jacobian, features[0])
-        maps = grad_cam(features[0], alpha)
+        logits = self._head.logits(features)[0]
+        maps = grad_cam(features[0], self._head.alpha(features[0]))
         maps.setflags(write=False)
         box = covered_box(radiograph.height, radiograph.width, self.preset.geometry, self.preset.border)
         explanations = {
@@ -155,12 +150,6 @@ class XRayModelManager:
             radiograph_sha256=radiograph.sha256,
             notice=self.preset.notice,
         )
-
-    def _logits(self, features: Floats) -> Floats:
-        if self._linear is not None:
-            return self._linear.logits(features)
-        assert self._head is not None
-        return self._head.logits(features)
 
     def _prediction(self, logits: Floats) -> Prediction:
         scores = {}

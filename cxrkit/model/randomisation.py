@@ -13,10 +13,11 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from cxrkit.model.gradcam import LinearHead, alpha_from_jacobian, grad_cam
+from cxrkit.model.gradcam import grad_cam
+from cxrkit.model.head import Head
 from cxrkit.model.manager import XRayModelManager
 from cxrkit.model.network import build_network, split_network
-from cxrkit.model.runtimes import HeadRuntime, open_runtime
+from cxrkit.model.runtimes import open_runtime
 
 Floats = npt.NDArray[np.float32]
 Layers = tuple[keras.Layer, ...]
@@ -91,19 +92,13 @@ def cascaded_maps(manager: XRayModelManager, tensors: Floats, *, seed: int = 0) 
     copy.set_weights(manager.model.get_weights())
     trunk, head = split_network(copy, preset.feature_layer)
     runtime = open_runtime("auto", trunk)
-    jacobian = None if LinearHead.of(head) is not None else HeadRuntime(head).jacobian
     rng = np.random.default_rng(seed)
     for stage, layers in {TRAINED: (), **cascade(copy, preset.feature_layer)}.items():
         for layer in layers:
             draw_anew(layer, rng)
-        linear = LinearHead.of(head)  # holds copies of the weights, so it is read again
+        arrays = Head.of(head)  # holds copies of the weights, so it is read again
         found = []
         for start in range(0, len(tensors), _BATCH):
             for features in runtime.features(tensors[start : start + _BATCH]):
-                if linear is not None:
-                    alpha = linear.alpha(features)
-                else:
-                    assert jacobian is not None
-                    alpha = alpha_from_jacobian(jacobian, features)
-                found.append(grad_cam(features, alpha))
+                found.append(grad_cam(features, arrays.alpha(features)))
         yield stage, np.stack(found)

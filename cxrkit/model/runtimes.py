@@ -1,15 +1,17 @@
-"""Running trunk and head: a tensor in, arrays out, safe to share between threads."""
+"""Running a trunk: a tensor in, arrays out, safe to share between threads."""
 
 from __future__ import annotations
 
 import threading
-from typing import Literal, Protocol
+from collections.abc import Callable
+from typing import Any, Literal, Protocol
 
 import keras
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
+Forward = Callable[[Floats], Any]
 RuntimeName = Literal["auto", "tensorflow", "keras"]
 
 
@@ -49,18 +51,42 @@ class TensorFlowRuntime:
 
 
 class KerasRuntime:
-    """A trunk called through Keras, for the backends torch and jax."""
+    """A trunk called through Keras, on any of its backends: compiled on JAX, without gradients on PyTorch."""
 
     name = "keras"
 
     def __init__(self, trunk: keras.Model) -> None:
         self._lock = threading.Lock()
-        self._trunk = trunk
+        forwards = {"jax": _compiled_by_jax, "torch": _without_gradients}
+        self._forward = forwards.get(keras.backend.backend(), _plain)(trunk)
 
     def features(self, tensor: Floats) -> Floats:
         """(n, S, S, 3) float32 -> (n, H, W, K) float32 feature maps."""
         with self._lock:
-            return np.asarray(keras.ops.convert_to_numpy(self._trunk(tensor, training=False)), dtype=np.float32)
+            return np.asarray(keras.ops.convert_to_numpy(self._forward(tensor)), dtype=np.float32)
+
+
+def _plain(trunk: keras.Model) -> Forward:
+    return lambda tensor: trunk(tensor, training=False)
+
+
+def _compiled_by_jax(trunk: keras.Model) -> Forward:
+    import jax
+
+    # the weights are arguments: as constants of the compiled function they would stay as they are now
+    compiled = jax.jit(lambda trained, other, x: trunk.stateless_call(trained, other, x, training=False)[0])
+
+    def forward(tensor: Floats) -> Any:
+        trained, other = trunk.trainable_variables, trunk.non_trainable_variables
+        return compiled([v.value for v in trained], [v.value for v in other], tensor)
+
+    return forward
+
+
+def _without_gradients(trunk: keras.Model) -> Forward:
+    import torch
+
+    return torch.no_grad()(_plain(trunk))
 
 
 def open_runtime(name: RuntimeName, trunk: keras.Model) -> Runtime:
@@ -68,33 +94,3 @@ def open_runtime(name: RuntimeName, trunk: keras.Model) -> Runtime:
     if name == "auto":
         name = "tensorflow" if keras.backend.backend() == "tensorflow" else "keras"
     return TensorFlowRuntime(trunk) if name == "tensorflow" else KerasRuntime(trunk)
-
-
-class HeadRuntime:
-    """Logits and Jacobian of a head that has no closed form, on TensorFlow."""
-
-    def __init__(self, head: keras.Model) -> None:
-        import tensorflow as tf
-
-        self._lock = threading.Lock()
-        signature = [tf.TensorSpec((None, *head.input.shape[1:]), tf.float32)]
-        self._logits = tf.function(lambda a: head(a, training=False), input_signature=signature)
-
-        @tf.function(input_signature=signature)
-        def jacobian(a: tf.Tensor) -> tf.Tensor:
-            with tf.GradientTape() as tape:
-                tape.watch(a)
-                logits = head(a, training=False)[0]
-            return tape.jacobian(logits, a)[:, 0]
-
-        self._jacobian = jacobian
-
-    def logits(self, features: Floats) -> Floats:
-        """(n, H, W, K) -> (n, C)."""
-        with self._lock:
-            return np.asarray(self._logits(features), dtype=np.float32)
-
-    def jacobian(self, features: Floats) -> Floats:
-        """(1, H, W, K) -> (C, H, W, K) gradients of the logits."""
-        with self._lock:
-            return np.asarray(self._jacobian(features), dtype=np.float32)

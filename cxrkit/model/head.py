@@ -1,0 +1,217 @@
+"""What follows the feature maps, as plain arrays: logits and their exact gradient without a deep-learning framework.
+
+Everything between the feature maps and the global average treats each channel by itself, by a scale and
+an offset (batch normalisation) or by choosing values (ReLU, max pooling). The spatial mean of the gradient
+of a logit, all that Grad-CAM asks for, is therefore a product of three numbers per channel: its scale, the
+share of positions that are let through, and the gradient by the pooled value. No Jacobian over positions
+is ever formed, and nothing is shared between threads but arrays that are only read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from cxrkit.errors import PresetInvalid
+
+Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Affine:
+    """Batch normalisation in inference: ``scale * x + offset``, both (K,) float32."""
+
+    scale: Floats
+    offset: Floats
+
+    def __call__(self, x: Floats) -> Floats:
+        """(..., K) -> (..., K)."""
+        return x * self.scale + self.offset
+
+
+@dataclass(frozen=True, eq=False)
+class Rectifier:
+    """``min(max(x, 0), ceiling)``; a ceiling of infinity is the plain ReLU."""
+
+    ceiling: float = np.inf
+
+    def __call__(self, x: Floats) -> Floats:
+        """Same shape."""
+        positive: Floats = np.maximum(x, np.float32(0))
+        return positive if np.isinf(self.ceiling) else np.minimum(positive, np.float32(self.ceiling))
+
+    def passes(self, x: Floats) -> Mask:
+        """Where the gradient is 1; elsewhere it is 0."""
+        return np.asarray((x > 0) & (x < self.ceiling))
+
+
+@dataclass(frozen=True, eq=False)
+class MaxPool:
+    """The largest value of each window; windows that do not fit are left out."""
+
+    window: tuple[int, int]
+    strides: tuple[int, int]
+
+    def __call__(self, x: Floats) -> Floats:
+        """(n, H, W, K) -> (n, H', W', K)."""
+        return np.asarray(self._windows(x).max(axis=(-2, -1)))
+
+    def chosen(self, x: Floats, mask: Mask) -> Mask:
+        """Of an (n, H, W, K) mask what stands where each window's (first) largest value does."""
+        values = self._windows(x)
+        flat = (*values.shape[:-2], -1)
+        first = values.reshape(flat).argmax(axis=-1)[..., None]
+        return np.asarray(np.take_along_axis(self._windows(mask).reshape(flat), first, axis=-1)[..., 0])
+
+    def _windows(self, x: Any) -> Any:
+        every = np.lib.stride_tricks.sliding_window_view(x, self.window, axis=(1, 2))
+        return every[:, :: self.strides[0], :: self.strides[1]]
+
+
+@dataclass(frozen=True, eq=False)
+class Linear:
+    """``x @ kernel + bias``, (K, C) and (C,) float32."""
+
+    kernel: Floats
+    bias: Floats
+
+    def __call__(self, x: Floats) -> Floats:
+        """(n, K) -> (n, C)."""
+        return np.asarray(x @ self.kernel + self.bias, dtype=np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Head:
+    """A chain from feature maps to logits.
+
+    Attributes
+    ----------
+    spatial
+        Steps on (n, H, W, K) feature maps, before their global average.
+    dense
+        Steps on the (n, K) averages; the last gives the logits.
+    """
+
+    spatial: tuple[Affine | Rectifier | MaxPool, ...]
+    dense: tuple[Linear | Affine | Rectifier, ...]
+
+    @classmethod
+    def of(cls, head: keras.Model) -> Self:
+        """Copy the arrays of a head, the second half of `cxrkit.model.network.split_network`.
+
+        Raises
+        ------
+        PresetInvalid
+            It has a layer that cannot be explained here; the message names it.
+        """
+        steps: list[list[Any]] = [[]]  # before the global average, and behind it
+        for layer in head.layers:
+            if isinstance(layer, keras.layers.GlobalAveragePooling2D) and len(steps) == 1 and not layer.keepdims:
+                steps.append([])
+            elif not isinstance(layer, (keras.layers.InputLayer, keras.layers.Dropout)):
+                found = _steps(layer, pooled=len(steps) == 2)
+                if found is None:
+                    raise _unknown(layer.name)
+                steps[-1] += found
+        if len(steps) == 1 or not steps[1] or not isinstance(steps[1][-1], Linear):
+            raise _unknown(head.layers[-1].name)
+        return cls(tuple(steps[0]), tuple(steps[1]))
+
+    def logits(self, features: Floats) -> Floats:
+        """(n, H, W, K) feature maps -> (n, C) logits."""
+        for step in self.spatial:
+            features = step(features)
+        x = np.asarray(features.mean(axis=(1, 2), dtype=np.float32))
+        for layer in self.dense:
+            x = layer(x)
+        return x
+
+    def alpha(self, features: Floats) -> Doubles:
+        """Grad-CAM weights: the spatial mean of the gradient of each logit by each feature map.
+
+        With s_k the scale of channel k, f_k the share of pooled positions that the rectifiers let
+        through, and J the gradient of the logits by the averages, ``s_k * f_k * J[k, c] / (H * W)``: the
+        sum of the gradient over positions is the derivative for a change of the whole map by one number.
+
+        Parameters
+        ----------
+        features
+            (H, W, K) of one image.
+
+        Returns
+        -------
+        ndarray
+            (K, C).
+        """
+        height, width, channels = features.shape
+        x = features[None]
+        scale: Any = np.float32(1)
+        passing: Mask = np.ones((1, 1, 1, channels), bool)
+        for step in self.spatial:
+            if isinstance(step, Affine):
+                scale = scale * step.scale
+            elif isinstance(step, Rectifier):
+                passing = passing & step.passes(x)
+            else:
+                passing = step.chosen(x, np.broadcast_to(passing, x.shape))
+            x = step(x)
+        share = np.broadcast_to(passing, x.shape)[0].mean(axis=(0, 1), dtype=np.float64)
+        gradient = self._gradient(np.asarray(x.mean(axis=(1, 2), dtype=np.float32)))
+        return np.asarray((scale * share)[:, None] * gradient / (height * width), dtype=np.float64)
+
+    def _gradient(self, pooled: Floats) -> npt.NDArray[Any]:
+        """(1, K) averages -> (K, C) gradient of the logits by them."""
+        entering = [pooled]
+        for layer in self.dense[:-1]:
+            entering.append(layer(entering[-1]))
+        last = self.dense[-1]
+        assert isinstance(last, Linear)
+        gradient: npt.NDArray[Any] = last.kernel
+        for layer, x in zip(self.dense[-2::-1], entering[-2::-1], strict=True):
+            if isinstance(layer, Linear):
+                gradient = layer.kernel @ gradient
+            elif isinstance(layer, Affine):
+                gradient = layer.scale[:, None] * gradient
+            else:
+                gradient = layer.passes(x)[0][:, None] * gradient
+        return gradient
+
+
+def _steps(layer: Any, *, pooled: bool) -> list[Any] | None:
+    """The steps that stand for a layer, or None for one that is not known at its place."""
+    if isinstance(layer, keras.layers.BatchNormalization) and layer.scale and layer.center:
+        gamma, beta, mean, variance = (np.asarray(w, dtype=np.float64) for w in layer.get_weights())
+        scale = gamma / np.sqrt(variance + layer.epsilon)
+        return [Affine(scale.astype(np.float32), (beta - mean * scale).astype(np.float32))]
+    if isinstance(layer, keras.layers.ReLU) and not layer.negative_slope and not layer.threshold:
+        return [Rectifier(np.inf if layer.max_value is None else float(layer.max_value))]
+    if isinstance(layer, keras.layers.Activation):
+        return _activation(layer)
+    if not pooled and isinstance(layer, keras.layers.MaxPooling2D) and layer.padding == "valid":
+        return [MaxPool(tuple(layer.pool_size), tuple(layer.strides))]
+    if pooled and isinstance(layer, keras.layers.Dense):
+        activation = _activation(layer)
+        kernel, *bias = (np.asarray(w, dtype=np.float32) for w in layer.get_weights())
+        linear = Linear(kernel, bias[0] if bias else np.zeros(kernel.shape[1], np.float32))
+        return None if activation is None else [linear, *activation]
+    return None
+
+
+def _activation(layer: Any) -> list[Rectifier] | None:
+    return {"linear": [], "relu": [Rectifier()], "relu6": [Rectifier(6.0)]}.get(
+        keras.activations.serialize(layer.activation)
+    )
+
+
+def _unknown(name: str) -> PresetInvalid:
+    return PresetInvalid(
+        f"The layer {name!r} behind the feature layer cannot be explained: between feature maps and logits"
+        " there may be batch normalisation, ReLU and max pooling, then a global average, then dense layers.",
+        "Choose a later feature layer in the card, or another head.",
+    )
