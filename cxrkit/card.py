@@ -88,6 +88,21 @@ class OperatingPoint:
 
 
 @dataclass(frozen=True, config=STRICT)
+class PublishedThreshold:
+    """A threshold on the probability as the publisher of the weights states it; not fitted or checked here.
+
+    Attributes
+    ----------
+    source
+        Who states it, and where.
+    """
+
+    finding: str
+    threshold: Share
+    source: str
+
+
+@dataclass(frozen=True, config=STRICT)
 class ValidationScores:
     """Calibrated probabilities of one finding on the split that its operating points were fitted on.
 
@@ -140,7 +155,10 @@ class LabelCount:
 
 @dataclass(frozen=True, config=STRICT)
 class Population:
-    """Whom the training radiographs show; readings outside of it carry a warning."""
+    """Whom the training radiographs show; readings outside of it carry a warning.
+
+    No age bands, or no views, means that they are not known.
+    """
 
     description: str
     age_bands: tuple[str, ...]
@@ -149,9 +167,9 @@ class Population:
     def mismatches(self, age_band: str | None, view: str | None) -> tuple[str, ...]:
         """Sentences that say how a radiograph lies outside the population; unknown facts are silent."""
         found = []
-        if age_band is not None and age_band not in self.age_bands:
+        if self.age_bands and age_band is not None and age_band not in self.age_bands:
             found.append(f"The patient's age band ({age_band}) was not in the training population.")
-        if view is not None and view not in self.views:
+        if self.views and view is not None and view not in self.views:
             found.append(f"The {view} view was not in the training population.")
         return tuple(found)
 
@@ -166,12 +184,12 @@ class ReferencePrevalence:
 
 @dataclass(frozen=True, config=STRICT)
 class TrainingRecord:
-    """What the weights were trained on, and how."""
+    """What the weights were trained on, and how; None where their publisher does not state it."""
 
     summary: str
     data: tuple[str, ...]
-    images: int
-    patients: int
-    validation_images: int
-    seed: int
+    images: Count | None
+    patients: Count | None
+    validation_images: Count | None
+    seed: int | None
     command: str

@@ -18,7 +18,8 @@ with status 2. Any other exception is a defect of cxrkit and is reported as an i
     |   |-- WeightsMissing
     |   |-- WeightsCorrupt         truncated, not HDF5, or another sha256 than the card names
     |   |-- WeightsMismatch        a layer or finding differs between the file and the network
-    |   `-- OperatingPointMismatch a threshold of other weights
+    |   |-- OperatingPointMismatch a threshold of other weights
+    |   `-- ImportRefused          weights from elsewhere that cannot be taken over as they are
     |-- FindingUnknown             the model has no such finding
     |-- ManifestError              a table of images and labels cannot be used
     |-- TrainConfigError           train_config.json is missing, stale or inconsistent
@@ -97,6 +98,10 @@ class WeightsMismatch(PresetError):
 
 class OperatingPointMismatch(PresetError):
     """An operating point was fitted for other weights."""
+
+
+class ImportRefused(PresetError):
+    """Weights from elsewhere act when loaded, give other numbers here, or lack what a preset must know."""
 
 
 class FindingUnknown(CxrError):

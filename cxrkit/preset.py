@@ -25,6 +25,7 @@ from cxrkit.card import (
     Name,
     OperatingPoint,
     Population,
+    PublishedThreshold,
     ReferencePrevalence,
     Rule,
     TrainingRecord,
@@ -75,12 +76,14 @@ class Preset:
     calibration
         One per finding, in the order of `findings`.
     label_counts
-        Labels of the training split, in the order of `findings`.
+        Labels of the training split, in the order of `findings`; empty where they are not known.
     reference_prevalence
         To which the calibrated probabilities are shifted, or None: then they hold at the prevalence
         of the split they were fitted on.
     validation_scores
         Per finding, what the operating points were fitted on; empty where the card does not keep it.
+    published_thresholds
+        Of weights from elsewhere: thresholds on the probability as their publisher states them.
     notice
         Shown with every reading, such as "demonstration weights: ..."; empty for none.
     """
@@ -108,6 +111,7 @@ class Preset:
     metrics: tuple[Metric, ...] = ()
     reference_prevalence: ReferencePrevalence | None = None
     validation_scores: dict[str, ValidationScores] = dataclasses.field(default_factory=dict)
+    published_thresholds: tuple[PublishedThreshold, ...] = ()
     notice: str = ""
     border: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
     folder: str = dataclasses.field(default="", compare=False)
@@ -122,7 +126,7 @@ class Preset:
         if not self.findings or len(set(self.findings)) != len(self.findings):
             refuse("its findings are empty or repeated")
         counted = tuple(c.finding for c in self.label_counts)
-        if counted != self.findings:
+        if counted and counted != self.findings:
             refuse(f"label counts are for {', '.join(counted)}")
         if set(self.calibration) != set(self.findings):
             odd = sorted(set(self.calibration) ^ set(self.findings))
@@ -141,6 +145,11 @@ class Preset:
                     f"than those of preset {self.name!r}.",
                     "Fit the operating points again on the validation split of these weights.",
                 )
+        stated = [published.finding for published in self.published_thresholds]
+        if len(set(stated)) != len(stated):
+            refuse("a published threshold stands twice")
+        if foreign := sorted(set(stated) - set(self.findings)):
+            refuse(f"a published threshold is for {', '.join(foreign)}, which it does not predict")
         if unknown := sorted(set(self.validation_scores) - set(self.findings)):
             refuse(f"validation scores are for {', '.join(unknown)}, which it does not predict")
         for metric in self.metrics:
@@ -246,6 +255,11 @@ class Preset:
             positives=len(scores.positives),
             weights_sha256=self.weights_sha256,
         )
+
+    def published_threshold(self, finding: str) -> PublishedThreshold | None:
+        """The threshold of a finding as its publisher states it, or None where none is stated."""
+        self.require(finding)
+        return next((p for p in self.published_thresholds if p.finding == finding), None)
 
     def metric(self, finding: str, name: str, split: str = "test") -> Metric | None:
         """A metric of the card by finding (or ``"macro"``), name and split."""

@@ -15,7 +15,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from cxrkit.data.loss_weights import count_presets, count_table, is_fresh, refuse_foreign_presets, write_config
+from cxrkit.data.loss_weights import (
+    count_presets,
+    count_table,
+    is_fresh,
+    refuse_foreign_presets,
+    without_counts,
+    write_config,
+)
 from cxrkit.data.table import parse_pairs
 from cxrkit.errors import CxrError, TrainConfigError
 from cxrkit.preset import find_preset, list_presets
@@ -49,10 +56,13 @@ def main(arguments: list[str] | None = None) -> int:
             refuse_foreign_presets()
         path = options.config or TRAIN_CONFIG
         chosen = [] if options.manifest is None else [find_preset(options.preset or "chestxray14")]
-        entries = count_presets([*list_presets(), *chosen])
+        presets = [*list_presets(), *chosen]
+        entries = count_presets(presets)
         for preset in chosen:
             pairs = parse_pairs(options.label_map or [])
             entries[preset.name] = count_table(preset, options.manifest, split=options.split, label_map=pairs)
+        if skipped := [name for name in without_counts(presets) if name not in entries]:
+            print(f"Left out: {', '.join(skipped)}, whose cards know no label counts.", file=sys.stderr)
         if not entries:
             raise TrainConfigError("There is no preset to count.", "Train one first, or restore the weights folder.")
         config = TrainConfig(entries)

@@ -17,6 +17,8 @@ from cxrkit.train_config import TRAIN_CONFIG, PresetWeights, TrainConfig, from_c
 def count_presets(presets: Iterable[Preset]) -> dict[str, PresetWeights]:
     """Name -> loss weights of each preset, from the ``label_counts.csv`` beside its card.
 
+    Presets whose card knows no counts, as of weights from elsewhere, have no entry: see `without_counts`.
+
     Raises
     ------
     TrainConfigError
@@ -26,6 +28,8 @@ def count_presets(presets: Iterable[Preset]) -> dict[str, PresetWeights]:
     folders: dict[str, Path] = {}
     for preset in presets:
         folder = Path(preset.folder).resolve()
+        if not preset.label_counts:
+            continue
         if folders.setdefault(preset.name, folder) != folder:
             raise TrainConfigError(
                 f"Two folders hold a preset named {preset.name!r}.", "Remove one, or give it a name of its own."
@@ -38,6 +42,11 @@ def count_presets(presets: Iterable[Preset]) -> dict[str, PresetWeights]:
             )
         entries[preset.name] = from_counts(counts, f"weights/{preset.name}/label_counts.csv", sha256)
     return entries
+
+
+def without_counts(presets: Iterable[Preset]) -> tuple[str, ...]:
+    """Names of the presets whose labels were never counted here."""
+    return tuple(preset.name for preset in presets if not preset.label_counts)
 
 
 def count_table(
