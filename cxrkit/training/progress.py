@@ -52,3 +52,35 @@ class Quiet:
 
     def epoch_ends(self, row: EpochRow) -> None:
         """Drop it."""
+
+
+class Several:
+    """A reporter that tells several others, in their order."""
+
+    def __init__(self, *reporters: Reporter) -> None:
+        self._reporters = reporters
+
+    def line(self, text: str) -> None:
+        """Tell all."""
+        for reporter in self._reporters:
+            reporter.line(text)
+
+    def resumed(self, history: Sequence[EpochRow]) -> None:
+        """Tell all."""
+        for reporter in self._reporters:
+            reporter.resumed(history)
+
+    def epoch_begins(self, stage: int, stages: int, epoch: int, epochs: int, steps: int) -> None:
+        """Tell all."""
+        for reporter in self._reporters:
+            reporter.epoch_begins(stage, stages, epoch, epochs, steps)
+
+    def step(self, step: int, loss: float) -> None:
+        """Tell all."""
+        for reporter in self._reporters:
+            reporter.step(step, loss)
+
+    def epoch_ends(self, row: EpochRow) -> None:
+        """Tell all."""
+        for reporter in self._reporters:
+            reporter.epoch_ends(row)

@@ -185,11 +185,18 @@ class Recipe:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Recipe:
-        """Read a recipe from JSON; raises `TrainingError` naming the first wrong field."""
+        """Read a recipe from a JSON file; raises `TrainingError` naming the first wrong field."""
         try:
-            return TypeAdapter(cls).validate_json(Path(path).read_bytes())
-        except OSError:
+            text = Path(path).read_bytes()
+        except (OSError, ValueError):  # ValueError: a name that no file can have
             raise TrainingError("The training recipe does not exist.", "Check the path given to --recipe.") from None
+        return cls.parse(text)
+
+    @classmethod
+    def parse(cls, text: str | bytes) -> Recipe:
+        """`load` for the text of a file."""
+        try:
+            return TypeAdapter(cls).validate_json(text)
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"]) or "the file"

@@ -33,6 +33,8 @@ class Source:
         Columns that must not be cut through by `hold_out`.
     repeat
         How often an epoch shows each image.
+    weight
+        What its images count in the loss.
     """
 
     manifest: Path
@@ -43,6 +45,7 @@ class Source:
     hold_out: float | None = None
     group_by: tuple[str, ...] = ("patient",)
     repeat: float = 1.0
+    weight: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,8 @@ class Parts:
     ----------
     training, validation
         One manifest per source that has such rows.
-    repeats
-        Of the training manifests.
+    repeats, weights
+        Of the training manifests: how often an epoch shows an image, and what it counts in the loss.
     validation_name
         How the validation part is called in records: ``"val"``, or ``"val (cut out of train)"``.
     """
@@ -63,6 +66,7 @@ class Parts:
     validation: tuple[Manifest, ...]
     repeats: tuple[float, ...]
     validation_name: str
+    weights: tuple[float, ...]
 
     def checksum(self) -> str:
         """Of all that the tables contribute: which images, their labels, how often, on which side."""
@@ -73,7 +77,7 @@ class Parts:
                 digest.update("\\n".join(path.name for path in manifest.images).encode())
                 digest.update(np.nan_to_num(manifest.labels, nan=-1).tobytes())
             digest.update(b"|")
-        digest.update(repr(self.repeats).encode())
+        digest.update(repr((self.repeats, self.weights)).encode())
         return digest.hexdigest()
 
 
@@ -121,6 +125,7 @@ def split_sources(
         tuple(validation),
         tuple(source.repeat for source in sources),
         "val (cut out of train)" if cut else "val",
+        tuple(source.weight for source in sources),
     )
 
 
