@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,12 @@ from cxrkit.training.augmentation import augment
 from cxrkit.training.recipe import Recipe
 
 Floats = npt.NDArray[np.float32]
+Rows = npt.NDArray[np.intp]
+Batch = tuple[Floats, Floats, Floats]
+"""x (batch, ...), labels (batch, k) and loss weights (batch,)."""
 Progress = Callable[[str], None]
+T = TypeVar("T")
+_AHEAD = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,17 +38,36 @@ class ImageSet:
         (n, k) float32, NaN where unknown.
     weight
         (n,) expected number of times that an image is shown per epoch.
+    sample_weight
+        (n,) float32, weight of an image in the loss.
     """
 
     squares: npt.NDArray[np.uint8]
     labels: Floats
     weight: npt.NDArray[np.float64]
+    sample_weight: Floats
+
+    def __len__(self) -> int:
+        return len(self.squares)
 
 
 def load_images(
-    manifests: Sequence[Manifest], repeats: Sequence[float], recipe: Recipe, size: int, progress: Progress
+    manifests: Sequence[Manifest],
+    repeats: Sequence[float],
+    weights: Sequence[float],
+    recipe: Recipe,
+    size: int,
+    progress: Progress,
 ) -> ImageSet:
-    """Read the images of all manifests through the one preprocessing at one size."""
+    """Read the images of all manifests through the one preprocessing at one size.
+
+    Parameters
+    ----------
+    repeats, weights
+        Of the images of each manifest: how often an epoch shows them, and their weight in the loss.
+    progress
+        Takes a line after every thousand images.
+    """
     paths = [path for manifest in manifests for path in manifest.images]
 
     def square(path: Path) -> npt.NDArray[np.uint8]:
@@ -57,45 +81,64 @@ def load_images(
             if number % 1000 == 999:
                 progress(f"read {number + 1} of {len(paths)} images at {size} px")
     labels = np.concatenate([m.labels for m in manifests])
-    weight = np.concatenate([np.full(len(m), r, dtype=float) for m, r in zip(manifests, repeats, strict=True)])
-    return ImageSet(squares, labels, weight)
+    sizes = [len(manifest) for manifest in manifests]
+    repeated, weighted = (np.repeat(np.array(each, dtype=float), sizes) for each in (repeats, weights))
+    return ImageSet(squares, labels, repeated, weighted.astype(np.float32))
 
 
-def epoch_order(images: ImageSet, seed: tuple[int, ...]) -> npt.NDArray[np.intp]:
-    """Order of images in an epoch: an image of weight 1.5 appears once, and again with probability 0.5."""
-    random = np.random.default_rng(seed)
-    times = np.floor(images.weight + random.random(len(images.weight))).astype(int)
-    return random.permutation(np.repeat(np.arange(len(times)), times))
+def batches(images: ImageSet, order: Rows, recipe: Recipe, batch: int, seed: tuple[int, ...]) -> Iterator[Batch]:
+    """Augmented batches of an epoch in its order.
 
-
-def batches(images: ImageSet, recipe: Recipe, batch: int, seed: tuple[int, ...]) -> Iterator[tuple[Floats, Floats]]:
-    """Augmented batches of one epoch: x (batch, S, S, 3) and y (batch, k), in a seeded order.
-
-    The last, smaller part of the order is left out, so that every step has the same shape. One thread
-    prepares the next batch while the current one trains.
+    The last, smaller part of the order is left out, so that every step has the same shape.
     """
-    order = epoch_order(images, seed)
-    steps = len(order) // batch
 
-    def prepare(step: int) -> tuple[Floats, Floats]:
-        random = np.random.default_rng((*seed, step))
+    def prepare(step: int) -> Batch:
         rows = order[step * batch : (step + 1) * batch]
-        squares = np.stack(
-            [augment(images.squares[r].astype(np.float32) / 255.0, recipe.augmentation, random) for r in rows]
-        )
-        return standardise(squares, recipe.intensity), images.labels[rows]
+        x = _augmented(images, rows, recipe, (*seed, step))
+        return x, images.labels[rows], images.sample_weight[rows]
 
-    with ThreadPoolExecutor(1) as pool:
-        waiting = [pool.submit(prepare, step) for step in range(min(2, steps))]
-        for step in range(steps):
-            ready = waiting.pop(0).result()
-            if step + 2 < steps:
-                waiting.append(pool.submit(prepare, step + 2))
-            yield ready
+    yield from _ahead(prepare, len(order) // batch)
+
+
+def version_batches(images: ImageSet, recipe: Recipe, batch: int, seed: tuple[int, ...]) -> Iterator[Floats]:
+    """All images in order, each augmented once: x (<= batch, S, S, 3)."""
+
+    def prepare(step: int) -> Floats:
+        rows = np.arange(step * batch, min((step + 1) * batch, len(images)))
+        return _augmented(images, rows, recipe, (*seed, step))
+
+    yield from _ahead(prepare, -(-len(images) // batch))
 
 
 def plain_batches(images: ImageSet, intensity: str, batch: int) -> Iterator[Floats]:
     """All images in order without augmentation: x (<= batch, S, S, 3)."""
-    numbers = iter(range(len(images.squares)))
-    while rows := list(islice(numbers, batch)):
-        yield standardise(images.squares[rows].astype(np.float32) / 255.0, intensity)
+
+    def prepare(step: int) -> Floats:
+        squares = images.squares[step * batch : (step + 1) * batch]
+        return standardise(squares.astype(np.float32) / 255.0, intensity)
+
+    yield from _ahead(prepare, -(-len(images) // batch))
+
+
+def vector_batches(features: Floats, images: ImageSet, order: Rows, batch: int) -> Iterator[Batch]:
+    """`batches` of feature vectors (n, K) in place of the images."""
+    for step in range(len(order) // batch):
+        rows = order[step * batch : (step + 1) * batch]
+        yield features[rows], images.labels[rows], images.sample_weight[rows]
+
+
+def _augmented(images: ImageSet, rows: Rows, recipe: Recipe, seed: tuple[int, ...]) -> Floats:
+    random = np.random.default_rng(seed)
+    squares = [augment(images.squares[row].astype(np.float32) / 255.0, recipe.augmentation, random) for row in rows]
+    return standardise(np.stack(squares), recipe.intensity)
+
+
+def _ahead(prepare: Callable[[int], T], steps: int) -> Iterator[T]:
+    """``prepare(0), prepare(1), ...``, worked out by two threads ahead of the one that takes them."""
+    with ThreadPoolExecutor(_AHEAD) as pool:
+        waiting = [pool.submit(prepare, step) for step in range(min(_AHEAD, steps))]
+        for step in range(steps):
+            ready = waiting.pop(0).result()
+            if step + _AHEAD < steps:
+                waiting.append(pool.submit(prepare, step + _AHEAD))
+            yield ready

@@ -2,115 +2,208 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
-import numpy.typing as npt
 
 from cxrkit.errors import TrainingError
-from cxrkit.evaluation.metrics import auroc
-from cxrkit.model.checkpoints import assign, read_layers
-from cxrkit.model.losses import Loss, as_keras_loss
-from cxrkit.model.network import build_network
-from cxrkit.training.batches import ImageSet, Progress, batches, plain_batches
-from cxrkit.training.recipe import Recipe, Stage
+from cxrkit.model.losses import WeightedBCE, as_keras_loss
+from cxrkit.model.network import build_network, set_trainable, split_frozen
+from cxrkit.training.batches import Batch, ImageSet
+from cxrkit.training.progress import Reporter
+from cxrkit.training.recipe import Recipe
+from cxrkit.training.run_state import (
+    RunState,
+    load_epoch,
+    load_network,
+    read_state,
+    save_epoch,
+    save_network,
+    write_state,
+)
+from cxrkit.training.sampling import epoch_order
+from cxrkit.training.schedule import Watch, build_optimizer
+from cxrkit.training.stage_inputs import Check, FeatureInputs, ImageInputs, Inputs
+from cxrkit.training.validation import check_monitor, predict, score
 
-STATE = "state.json"
+Loader = Callable[[int], tuple[ImageSet, ImageSet]]
 
 
 def train_network(
     recipe: Recipe,
-    loader: Any,
-    loss: Loss,
+    loader: Loader,
+    loss: WeightedBCE,
     run: Path,
-    progress: Progress,
+    reporter: Reporter,
     initial: keras.Model | None = None,
     inputs: Mapping[str, str] | None = None,
+    check: Check = lambda: None,
+    *,
+    cache_features: bool = True,
 ) -> keras.Model:
     """Train through all stages and return the network in float32, at the last stage's size.
+
+    The same call after a kill at any moment goes on from the last finished epoch. It ends with the
+    same weights as an uninterrupted run: to the bit on the CPU with as many threads, else as closely
+    as the device repeats itself.
 
     Parameters
     ----------
     recipe
-        Stages, optimiser and augmentation.
+        Stages, optimiser, sampling and augmentation.
     loader
         ``loader(size) -> (training ImageSet, validation ImageSet)``.
     loss
         From `cxrkit.model.losses.weighted_bce`, on logits.
     run
-        Folder of checkpoint and history; a checkpoint of the same recipe and `inputs` is resumed.
-    progress
-        Takes one line of text at a time.
+        Folder of checkpoints and state; those of the same recipe and `inputs` are resumed.
+    reporter
+        Is told of every event.
     initial
         Network whose weights are the start, or None for random ones.
     inputs
         What else decides the result, by name (the data, the start), as checksums.
+    check
+        Called after each batch; may raise, for instance `KeyboardInterrupt`.
+    cache_features
+        False runs the frozen backbone of ``"head"`` stages anew in each epoch, on images augmented anew:
+        the yardstick of what the cache saves.
 
     Raises
     ------
     TrainingError
-        The loss is not finite, or the folder holds a checkpoint of another recipe or other inputs.
+        The loss is not finite; a stage has fewer images than one batch, or goes by a score that its
+        validation part does not have; or the folder holds a checkpoint of another recipe or other inputs.
     """
-    state = _read_state(run, {"recipe": recipe.fingerprint(), **(inputs or {})})
-    keras.utils.set_random_seed(recipe.seed)
-    weights = None if initial is None or "checkpoint" in state else initial.get_weights()
-    network = None
-    for number, stage in enumerate(recipe.stages):
-        if number < state["stage"]:
-            continue
-        with _precision(recipe.mixed_precision):
-            network = _compiled(recipe, stage, loss, loader_steps := _Steps(loader, stage))
-        if weights is None and "checkpoint" in state:
-            # the stage before was finished by an earlier process
-            assign(network, read_layers(run / state["checkpoint"])[0], file=state["checkpoint"])
-        elif weights is not None:
-            network.set_weights(weights)
-        if number == state["stage"] and state["epoch"] > 0:
-            network.optimizer.build(network.trainable_variables)
-            network.load_weights(run / state["checkpoint"])
-            progress(f"resumed stage {number + 1} after epoch {state['epoch']}")
-        for epoch in range(state["epoch"], stage.epochs):
-            began = time.monotonic()
-            mean_loss = _train_epoch(
-                network, recipe, stage, loader_steps.training, (recipe.seed, number, epoch), progress
-            )
-            row = {
-                "stage": number + 1,
-                "size": stage.size,
-                "epoch": epoch + 1,
-                "loss": mean_loss,
-                "seconds": round(time.monotonic() - began, 1),
-                "validation_auroc": _validate(network, recipe, loader_steps.validation),
-            }
-            state["history"].append(row)
-            state["epoch"] = epoch + 1
-            _save(network, run, state)
-            progress("finished " + json.dumps(row))
-        weights = network.get_weights()
-        state["stage"], state["epoch"] = number + 1, 0
-        _save(network, run, state)
-    final = build_network(recipe.backbone, len(recipe.findings), input_size=recipe.stages[-1].size, head=recipe.head)
-    if network is None:  # a finished run was started again
-        assign(final, read_layers(run / state["checkpoint"])[0], file=state["checkpoint"])
-    else:
-        final.set_weights(network.get_weights())
+    identity = {"recipe": recipe.fingerprint(), **(inputs or {})}
+    if not cache_features:
+        identity["cache of features"] = "none"
+    state = read_state(run, identity)
+    if state.history:
+        reporter.resumed(state.history)
+    if not state.network:
+        keras.utils.set_random_seed(recipe.seed)
+        first = initial if initial is not None else _network(recipe, recipe.stages[0].size)
+        state.network = save_network(run, first, 1)
+        state.watch = Watch(recipe.stages[0].learning_rate)
+        write_state(run, state)
+    size, images = 0, None
+    while state.stage < len(recipe.stages):
+        stage = recipe.stages[state.stage]
+        if images is None or stage.size != size:
+            images = None  # not both sizes in memory
+            size, images = stage.size, loader(stage.size)
+        check()
+        _run_stage(recipe, images, loss, run, state, reporter, check, cache_features)
+    final = _network(recipe, recipe.stages[-1].size)
+    load_network(run, state.network, final)
     return final
 
 
-class _Steps:
-    """Images of a stage, and how many training steps an epoch of them has."""
+def _run_stage(
+    recipe: Recipe,
+    images: tuple[ImageSet, ImageSet],
+    loss: WeightedBCE,
+    run: Path,
+    state: RunState,
+    reporter: Reporter,
+    check: Check,
+    cache_features: bool,
+) -> None:
+    """Train the stage in which the state is to its end, and bring the state to the beginning of the next."""
+    number = state.stage
+    stage = recipe.stages[number]
+    training, validation = images
+    steps = int(training.weight.sum()) // stage.batch
+    if steps == 0:
+        raise TrainingError("There are fewer training images than one batch.", "Give more images or a smaller batch.")
+    check_monitor(validation, stage, number + 1)
+    on_features = stage.trainable == "head" and cache_features
+    with _precision(recipe.mixed_precision):
+        network = _network(recipe, stage.size)
+        set_trainable(network, recipe.backbone, stage.trainable)
+        backbone, head = split_frozen(network)
+    load_network(run, state.network, network)
+    trained = head if on_features else network
+    trained.compile(optimizer=build_optimizer(recipe, stage, steps), loss=as_keras_loss(loss))
+    if state.checkpoint:
+        load_epoch(run, state.checkpoint, trained)
+    inputs: Inputs = ImageInputs(recipe, stage.batch, training, validation)
+    if on_features:
+        inputs = FeatureInputs(recipe, number, backbone, training, validation, run, reporter.line, check)
 
-    def __init__(self, loader: Any, stage: Stage) -> None:
-        self.training: ImageSet
-        self.validation: ImageSet
-        self.training, self.validation = loader(stage.size)
-        self.per_epoch = max(1, int(self.training.weight.sum()) // stage.batch)
+    while state.epoch < stage.epochs and not state.watch.stops(stage):
+        seed = (recipe.seed, number, state.epoch)
+        order = epoch_order(training.labels, training.weight, stage.batch, recipe.sampling, seed)
+        reporter.epoch_begins(number + 1, len(recipe.stages), state.epoch + 1, stage.epochs, len(order) // stage.batch)
+        began = time.monotonic()
+        _reseed(trained, seed)
+        if stage.schedule != "cosine":
+            trained.optimizer.learning_rate = state.watch.learning_rate
+        where = f"stage {number + 1}, epoch {state.epoch + 1}"
+        mean_loss = _train_epoch(trained, inputs.epoch(order, state.epoch, seed), where, reporter, check)
+        logits = predict(trained, inputs.validation(), stage.batch, check)
+        scores = score(logits, validation, recipe.findings, loss)
+        row = {
+            "stage": number + 1,
+            "trainable": stage.trainable,
+            "size": stage.size,
+            "epoch": state.epoch + 1,
+            "loss": mean_loss,
+            "learning_rate": float(f"{float(trained.optimizer.learning_rate):.6g}"),
+            "seconds": round(time.monotonic() - began, 3),
+            **scores.row(),
+        }
+        watch = replace(state.watch)
+        better = watch.see(scores.monitored(stage), stage)
+        name = save_epoch(run, trained, number + 1, state.epoch + 1)
+        state.watch, state.checkpoint, state.epoch = watch, name, state.epoch + 1
+        if better and stage.keep == "best":
+            state.best = name
+        state.history.append(row)
+        write_state(run, state)
+        reporter.epoch_ends(row)
+
+    if stage.keep == "best":
+        if not state.best:
+            raise TrainingError(
+                f"No epoch of stage {number + 1} had a validation {stage.monitor} to keep the best weights by.",
+                'Lower the learning rate, or set "keep" to "last".',
+            )
+        load_epoch(run, state.best, trained)
+    state.network = save_network(run, network, number + 2)
+    state.stage, state.epoch, state.checkpoint, state.best = number + 1, 0, "", ""
+    if state.stage < len(recipe.stages):
+        state.watch = Watch(recipe.stages[state.stage].learning_rate)
+    write_state(run, state)
+
+
+def _train_epoch(trained: keras.Model, batches: Iterator[Batch], where: str, reporter: Reporter, check: Check) -> float:
+    losses: list[float] = []
+    for step, (x, y, weight) in enumerate(batches, start=1):
+        value = float(np.asarray(trained.train_on_batch(x, y, sample_weight=weight)).ravel()[0])
+        if not np.isfinite(value):
+            raise TrainingError(
+                f"The loss was not finite in {where}, step {step}.",
+                "Lower the learning rate or switch mixed precision off, and resume from the last epoch.",
+            )
+        # train_on_batch reports the running mean since the last reset, so reset to have the batch's own
+        trained.reset_metrics()
+        losses.append(value)
+        reporter.step(step, value)
+        check()
+    return float(np.mean(losses))
+
+
+def _network(recipe: Recipe, size: int) -> keras.Model:
+    return build_network(
+        recipe.backbone, len(recipe.findings), input_size=size, head=recipe.head, momentum=recipe.momentum
+    )
 
 
 @contextmanager
@@ -123,87 +216,10 @@ def _precision(mixed: bool) -> Iterator[None]:
         keras.mixed_precision.set_dtype_policy(before)
 
 
-def _compiled(recipe: Recipe, stage: Stage, loss: Loss, steps: _Steps) -> keras.Model:
-    network = build_network(
-        recipe.backbone, len(recipe.findings), input_size=stage.size, head=recipe.head, momentum=recipe.momentum
-    )
-    total = stage.epochs * steps.per_epoch
-    warm = max(1, int(total * recipe.warmup))
-    schedule = keras.optimizers.schedules.CosineDecay(
-        stage.learning_rate * 0.01, max(1, total - warm), warmup_target=stage.learning_rate, warmup_steps=warm
-    )
-    optimizer = keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay, clipnorm=1.0)
-    optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
-    network.compile(optimizer=optimizer, loss=as_keras_loss(loss))
-    return network
-
-
-def _train_epoch(
-    network: keras.Model, recipe: Recipe, stage: Stage, images: ImageSet, seed: tuple[int, ...], progress: Progress
-) -> float:
-    losses: list[float] = []
-    total = max(1, int(images.weight.sum()) // stage.batch)
-    began = time.monotonic()
-    for step, (x, y) in enumerate(batches(images, recipe, stage.batch, seed), start=1):
-        value = float(np.asarray(network.train_on_batch(x, y)).ravel()[0])
-        if not np.isfinite(value):
-            raise TrainingError(
-                f"The loss was not finite in epoch {seed[-1] + 1}, step {step}.",
-                "Lower the learning rate or switch mixed precision off, and resume from the last epoch.",
-            )
-        # train_on_batch reports the running mean since the last reset, so reset to have the batch's own
-        network.reset_metrics()
-        losses.append(value)
-        if step % 20 == 0:
-            left = (time.monotonic() - began) / step * (total - step)
-            recent = float(np.mean(losses[-20:]))
-            progress(f"epoch {seed[-1] + 1}/{stage.epochs} step {step}/{total} loss {recent:.4f} {left:.0f} s left")
-    if not losses:
-        raise TrainingError("There are fewer training images than one batch.", "Give more images or a smaller batch.")
-    return float(np.mean(losses))
-
-
-def _validate(network: keras.Model, recipe: Recipe, images: ImageSet) -> dict[str, float]:
-    logits: npt.NDArray[Any] = np.concatenate(
-        [np.asarray(network.predict_on_batch(x), dtype=np.float32) for x in plain_batches(images, recipe.intensity, 32)]
-    )
-    found = {}
-    for column, finding in enumerate(recipe.findings):
-        known = ~np.isnan(images.labels[:, column])
-        estimate = auroc(images.labels[known, column], logits[known, column])
-        if estimate is not None:
-            found[finding] = round(estimate.value, 4)
-    found["mean"] = round(float(np.mean(list(found.values()))), 4) if found else float("nan")
-    return found
-
-
-def _read_state(run: Path, identity: dict[str, str]) -> dict[str, Any]:
-    path = run / STATE
-    if not path.is_file():
-        return {"identity": identity, "stage": 0, "epoch": 0, "history": []}
-    remedy = "Give another --run folder, or empty this one."
-    try:
-        state: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        before: dict[str, str] = state["identity"]
-        complete = "checkpoint" in state and (run / state["checkpoint"]).is_file()
-    except (OSError, ValueError, KeyError, TypeError):
-        raise TrainingError("The run folder holds a state that cannot be read.", remedy) from None
-    other = [name for name in sorted({*before, *identity}) if before.get(name) != identity.get(name)]
-    if other:
-        raise TrainingError(f"The run folder holds a checkpoint of another {' and '.join(other)}.", remedy)
-    if not complete:
-        raise TrainingError("The run folder has lost its checkpoint.", remedy)
-    return state
-
-
-def _save(network: keras.Model, run: Path, state: dict[str, Any]) -> None:
-    # each epoch has a file of its own, and the state names it once it is whole: a kill at any moment
-    # leaves a state whose checkpoint is the one it names
-    run.mkdir(parents=True, exist_ok=True)
-    before, state["checkpoint"] = state.get("checkpoint"), f"stage{state['stage']}-epoch{state['epoch']}.weights.h5"
-    network.save_weights(run / state["checkpoint"])
-    text = run / (STATE + ".tmp")
-    text.write_text(json.dumps(state, indent=1), encoding="utf-8")
-    text.replace(run / STATE)
-    if before is not None and before != state["checkpoint"]:
-        (run / before).unlink(missing_ok=True)
+def _reseed(network: keras.Model, seed: tuple[int, ...]) -> None:
+    """Let the dropout of an epoch depend on the epoch alone, not on what this process did before."""
+    for place, layer in enumerate(network.layers):
+        generator = getattr(layer, "seed_generator", None)
+        if generator is not None:
+            words = np.random.SeedSequence((*seed, place)).generate_state(2) >> 1  # within every backend's int32
+            generator.state.assign(words.astype("int32"))
