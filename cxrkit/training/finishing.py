@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from cxrkit.card import Calibration, LabelCount, TrainingRecord, ValidationScores
+from cxrkit.card import Calibration, LabelCount, ReferencePrevalence, TrainingRecord, ValidationScores
 from cxrkit.data.manifest import Manifest
 from cxrkit.evaluation.calibration import apply_calibration, fit_calibration
 from cxrkit.evaluation.operating_points import fit_operating_points
@@ -50,7 +50,8 @@ def finish(
     save_weights(network, making / WEIGHTS_FILE, recipe.findings)
     (making / COUNTS).write_bytes(counts_to_csv(counts))
     preset = _uncalibrated(recipe, name, making, counts, record, parts)
-    fit_on_validation(preset, parts.validation, parts.validation_name, recipe, tell).save(making)
+    reference = recipe.reference_prevalence
+    fit_on_validation(preset, parts.validation, parts.validation_name, reference, tell).save(making)
     _move(making, folder)
     return Preset.load(folder)
 
@@ -102,10 +103,12 @@ def training_record(
 _OPTIMIZERS = {"adamw": "AdamW", "adam": "Adam"}
 
 
-def fit_on_validation(preset: Preset, validation: Sequence[Manifest], split: str, recipe: Recipe, tell: Tell) -> Preset:
+def fit_on_validation(
+    preset: Preset, validation: Sequence[Manifest], split: str, reference: ReferencePrevalence | None, tell: Tell
+) -> Preset:
     """Calibration and operating points of the weights as they are stored, through the serving path.
 
-    `split` names the validation rows in the records.
+    `split` names the validation rows in the records; probabilities are shifted to `reference`, if given.
     """
     manager = XRayModelManager(preset)
     images = [path for manifest in validation for path in manifest.images]
@@ -113,7 +116,7 @@ def fit_on_validation(preset: Preset, validation: Sequence[Manifest], split: str
     predictions = manager.predict_many(load_radiograph(path) for path in images)
     logits = np.array([[p.score(f).logit for f in preset.findings] for p in predictions])
     labels = np.concatenate([m.labels for m in validation])
-    calibration = fit_calibration(logits, labels, preset.findings, split=split, reference=recipe.reference_prevalence)
+    calibration = fit_calibration(logits, labels, preset.findings, split=split, reference=reference)
     probabilities = apply_calibration(logits, calibration, preset.findings)
     points = fit_operating_points(
         probabilities,
