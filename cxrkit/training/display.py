@@ -68,8 +68,9 @@ class Best:
 
     def see(self, row: EpochRow) -> None:
         """Take an epoch."""
-        self.last = float(row.get("validation_auroc", {}).get("mean", math.nan))
-        self.best = self.last if math.isnan(self.best) else max(self.best, self.last)
+        mean = row.get("validation_auroc", {}).get("mean")
+        self.last = math.nan if mean is None else float(mean)
+        self.best = max((value for value in (self.best, self.last) if not math.isnan(value)), default=math.nan)
 
     def text(self) -> str:
         """Both for a line."""

@@ -1,66 +1,93 @@
-"""From manifests to a preset: split, train, calibrate on validation, write the card."""
+"""A training run from manifests to a preset: split, train, calibrate on validation, write the card."""
 
 from __future__ import annotations
 
-import dataclasses
 import os
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
-import numpy as np
-import numpy.typing as npt
 
-from cxrkit.card import Calibration, LabelCount, TrainingRecord, ValidationScores
-from cxrkit.data.manifest import Manifest
-from cxrkit.errors import TrainingError
-from cxrkit.evaluation.calibration import apply_calibration, fit_calibration
-from cxrkit.evaluation.operating_points import fit_operating_points
-from cxrkit.imaging.loading import load_radiograph
-from cxrkit.model.backbones import backbone_row
-from cxrkit.model.checkpoints import load_fine_tuned, load_imagenet, save_weights
+from cxrkit.errors import CxrError, TrainingError
 from cxrkit.model.losses import weighted_bce
-from cxrkit.model.manager import XRayModelManager
-from cxrkit.model.network import build_network
-from cxrkit.preset import CARD, Preset, file_sha256
-from cxrkit.train_config import counts_to_csv, from_counts
-from cxrkit.training.batches import ImageSet, Progress, load_images
+from cxrkit.preset import Preset
+from cxrkit.training.batches import ImageSet, load_images
+from cxrkit.training.distribution import data_parallel, devices_to_share
+from cxrkit.training.finishing import copy_preset, finish, total_counts, training_record
+from cxrkit.training.interruption import Interruption
+from cxrkit.training.progress import Reporter, Several
 from cxrkit.training.recipe import Recipe
-from cxrkit.training.sources import Source, split_sources
+from cxrkit.training.run_folder import RunFolder, check_name, existing_run, new_run, newest_unfinished
+from cxrkit.training.run_log import RunLog
+from cxrkit.training.run_record import RunRecord, count_patients, identity_of
+from cxrkit.training.sources import Parts, Source, split_sources
+from cxrkit.training.starting import first_network, start_record
 from cxrkit.training.trainer import train_network
+from cxrkit.training.weighting import class_weights
 
-WEIGHTS_FILE = "model.weights.h5"
-_NAME = "Use letters, digits, dots, dashes and underscores."
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run stands.
+
+    Attributes
+    ----------
+    runs
+        Folder of all runs, in which a new one is made as ``<name>_<time>``.
+    resume
+        True goes on with the newest unfinished run of the name and the same identity; a path with that run.
+    exactly
+        A folder to be used as it is instead: begun, or gone on with.
+    """
+
+    runs: Path = Path("runs")
+    resume: bool | Path = False
+    exactly: Path | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A finished run: its folder, and the preset, in `out` if that was given."""
+
+    run: RunFolder
+    preset: Preset
 
 
 def run_training(
     recipe: Recipe,
     sources: Sequence[Source],
-    out: str | os.PathLike[str],
-    run: str | os.PathLike[str],
+    place: Place,
     *,
     command: str,
-    progress: Progress,
+    reporter: Reporter,
+    name: str = "",
+    out: str | os.PathLike[str] | None = None,
     allow_missing: bool = False,
     skip_unreadable: bool = False,
     imagenet: str | None = None,
     start: Preset | None = None,
-) -> Preset:
-    """Train a preset and write its folder.
+    distribute: bool = False,
+    opened: Callable[[RunFolder], None] = lambda run: None,
+) -> Outcome:
+    """Train a preset in a folder of its own.
 
     Parameters
     ----------
     recipe, sources
         What to train, and on what.
-    out
-        Preset folder to write.
-    run
-        Folder of checkpoints; the same call with the same folder resumes.
+    place
+        Where the run stands, and whether it goes on with an earlier one.
     command
-        Command line for the record.
-    progress
-        Takes lines of text.
+        Command line for the record, in its public form.
+    reporter
+        Is told what happens.
+    name
+        Of the preset (default: the last part of `out`, else the recipe's name).
+    out
+        Folder into which the finished preset is copied.
     allow_missing
         Findings without a column in a table are unknown there.
     skip_unreadable
@@ -69,178 +96,120 @@ def run_training(
         Path of backbone weights, ``"download"``, or None for random ones.
     start
         A trained preset to start from: its trunk, and the outputs of the findings that both share.
+    distribute
+        Divide each batch among all devices.
+    opened
+        Is told the run's folder as soon as there is one.
 
     Returns
     -------
-    Preset
-        Saved in `out`, calibrated and with operating points fitted on the validation rows.
+    Outcome
+        Its preset is calibrated and has operating points fitted on the validation rows.
 
     Raises
     ------
     CxrError
         Of the manifests, the radiographs, the weights or the training.
+    KeyboardInterrupt
+        Ctrl-C; the run can be resumed.
     """
-    folder = Path(out)
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", folder.name):
-        raise TrainingError("The name of the preset folder has characters that names cannot have.", _NAME)
-    if folder.exists() and not folder.is_dir():
+    name, target = _names(recipe, name, out)
+    devices = devices_to_share(recipe) if distribute else []
+    initial = first_network(recipe, imagenet, start)
+    parts = split_sources(sources, recipe, allow_missing, skip_unreadable=skip_unreadable, progress=reporter.line)
+    begun_with = start_record(imagenet, start, initial)
+    identity = identity_of(recipe, parts, begun_with)
+    folder = _folder(place, name, identity)
+    opened(folder)
+    log = RunLog(folder)
+    with _recorded(
+        folder, name=name, recipe=recipe, parts=parts, command=command, identity=identity, start=begun_with
+    ) as record:
+        with data_parallel(devices):
+            network = _train(recipe, parts, folder, Several(log, reporter), initial, identity)
+        epochs = [sum(row["stage"] == number for row in log.history) for number in range(1, len(recipe.stages) + 1)]
+        whence = (f"; started from the preset {start.name}" if start else "") + (
+            "; started from ImageNet weights" if imagenet else ""
+        )
+        card = training_record(recipe, parts, count_patients(parts.training), command, epochs, whence)
+        preset = finish(network, folder.preset, name=name, recipe=recipe, parts=parts, record=card, tell=reporter.line)
+        if target is not None:
+            preset = copy_preset(folder.preset, target)
+        record.end("finished", preset={"name": name, "weights_sha256": preset.weights_sha256})
+    return Outcome(folder, preset)
+
+
+def _names(recipe: Recipe, name: str, out: str | os.PathLike[str] | None) -> tuple[str, Path | None]:
+    target = None if out is None else Path(out)
+    if target is None:
+        return check_name(name or recipe.name), None
+    check_name(target.name)
+    if name and name != target.name:
+        raise TrainingError(
+            "The name of the preset and the last part of its folder differ.",
+            "Leave --name out, or end --out with the same name.",
+        )
+    if target.exists() and not target.is_dir():
         raise TrainingError("The place of the preset folder is taken by a file.", "Give another --out.")
-    parts = split_sources(sources, recipe, allow_missing, skip_unreadable=skip_unreadable, progress=progress)
-    training, validation = parts.training, parts.validation
-    counts = _total_counts(recipe, training)
-    weights = from_counts(counts, "training split", "")
-    loss = weighted_bce([f.w_pos for f in weights.findings], [f.w_neg for f in weights.findings])
-    progress(
-        f"training on {sum(map(len, training))} images, validating on {sum(map(len, validation))}, "
+    return target.name, target
+
+
+def _folder(place: Place, name: str, identity: dict[str, str]) -> RunFolder:
+    if place.exactly is not None:
+        return RunFolder(place.exactly)
+    if place.resume is True:
+        return newest_unfinished(place.runs, name, identity)
+    if place.resume is not False:
+        return existing_run(place.resume, identity)
+    return new_run(place.runs, name)
+
+
+@contextmanager
+def _recorded(folder: RunFolder, **content: Any) -> Any:
+    """The run's record, which learns how the run ends whatever happens, short of a kill."""
+    record = RunRecord.open(folder, **content)
+    try:
+        yield record
+    except KeyboardInterrupt:
+        record.end("stopped", "stopped by the user")
+        raise
+    except CxrError as error:
+        record.end("failed", error.message)
+        raise
+    except Exception as error:
+        # a defect of ours: its text could hold a path or worse, so only its kind is kept
+        record.end("failed", f"an unexpected error of the kind {type(error).__name__}")
+        raise
+
+
+def _train(
+    recipe: Recipe,
+    parts: Parts,
+    folder: RunFolder,
+    reporter: Reporter,
+    initial: keras.Model | None,
+    identity: dict[str, str],
+) -> keras.Model:
+    counts = total_counts(recipe, parts.training)
+    loss = weighted_bce(*class_weights(recipe.class_weights, counts), label_smoothing=recipe.label_smoothing)
+    reporter.line(
+        f"training on {sum(map(len, parts.training))} images, validating on {sum(map(len, parts.validation))}, "
         f"{len(recipe.findings)} findings"
     )
+    with Interruption() as interruption:
 
-    def loader(size: int) -> tuple[ImageSet, ImageSet]:
-        return (
-            load_images(training, parts.repeats, recipe, size, progress),
-            load_images(validation, [1.0] * len(validation), recipe, size, progress),
+        def tell(text: str) -> None:
+            interruption.check()
+            reporter.line(text)
+
+        def loader(size: int) -> tuple[ImageSet, ImageSet]:
+            ones = [1.0] * len(parts.validation)
+            return (
+                load_images(parts.training, parts.repeats, parts.weights, recipe, size, tell),
+                load_images(parts.validation, ones, ones, recipe, size, tell),
+            )
+
+        inputs = {key: value for key, value in identity.items() if key != "recipe"}
+        return train_network(
+            recipe, loader, loss, folder.checkpoints, reporter, initial, inputs, check=interruption.check
         )
-
-    initial = _initial(recipe, imagenet, start)
-    inputs = {
-        "data": parts.checksum(),
-        "start": "" if start is None else start.weights_sha256,
-        "ImageNet file": imagenet if imagenet in (None, "download") else file_sha256(imagenet),
-    }
-    network = train_network(
-        recipe, loader, loss, Path(run), progress, initial, {name: value or "none" for name, value in inputs.items()}
-    )
-    patients = {f"{number}/{key}" for number, m in enumerate(training) for key in m.patients()}
-    record = TrainingRecord(
-        summary="; ".join(
-            f"{s.epochs} epochs at {s.size} px, batches of {s.batch}, AdamW at {s.learning_rate:g}"
-            for s in recipe.stages
-        )
-        + (f"; started from the preset {start.name}" if start else "")
-        + ("; started from ImageNet weights" if imagenet else ""),
-        data=recipe.data,
-        images=sum(map(len, training)),
-        patients=len(patients),
-        validation_images=sum(map(len, validation)),
-        seed=recipe.seed,
-        command=command,
-    )
-    # everything is made beside the folder and moved in whole, the card last: a kill at any moment
-    # leaves the old preset, or one whose card and weights do not match and which therefore cannot read
-    making = folder.with_name(folder.name + ".making")
-    making.mkdir(parents=True, exist_ok=True)
-    save_weights(network, making / WEIGHTS_FILE, recipe.findings)
-    (making / "label_counts.csv").write_bytes(counts_to_csv(counts))
-    preset = _uncalibrated(recipe, folder.name, making, counts, record)
-    fit_on_validation(preset, validation, parts.validation_name, recipe, progress).save(making)
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in (WEIGHTS_FILE, "label_counts.csv", CARD):
-        (making / name).replace(folder / name)
-    (folder / "evaluation.json").unlink(missing_ok=True)  # of the weights before
-    making.rmdir()
-    return Preset.load(folder)
-
-
-def fit_on_validation(
-    preset: Preset, validation: Sequence[Manifest], split: str, recipe: Recipe, progress: Progress
-) -> Preset:
-    """Calibration and operating points of the weights as they are stored, through the serving path.
-
-    `split` names the validation rows in the records.
-    """
-    manager = XRayModelManager(preset)
-    images = [path for manifest in validation for path in manifest.images]
-    progress(f"calibrating on {len(images)} validation images")
-    predictions = manager.predict_many(load_radiograph(path) for path in images)
-    logits = np.array([[p.score(f).logit for f in preset.findings] for p in predictions])
-    labels = np.concatenate([m.labels for m in validation])
-    calibration = fit_calibration(logits, labels, preset.findings, split=split, reference=recipe.reference_prevalence)
-    probabilities = apply_calibration(logits, calibration, preset.findings)
-    points = fit_operating_points(
-        probabilities,
-        labels,
-        preset.findings,
-        split=split,
-        weights_sha256=preset.weights_sha256,
-    )
-    scores = {
-        finding: ValidationScores(split, _ascending(column[truth == 1]), _ascending(column[truth == 0]))
-        for finding, column, truth in zip(preset.findings, probabilities.T, labels.T, strict=True)
-    }
-    return dataclasses.replace(preset, calibration=calibration, operating_points=points, validation_scores=scores)
-
-
-def _ascending(probabilities: npt.NDArray[np.float64]) -> tuple[float, ...]:
-    return tuple(float(f"{p:.5g}") for p in np.sort(probabilities))
-
-
-def _uncalibrated(
-    recipe: Recipe, name: str, folder: Path, counts: tuple[LabelCount, ...], record: TrainingRecord
-) -> Preset:
-    identity = Calibration(1.0, 0.0, "identity", "none", 0, 0)
-    return Preset(
-        name=name,
-        title=recipe.title,
-        version=recipe.version,
-        backbone=recipe.backbone,
-        feature_layer=backbone_row(recipe.backbone).feature_layer,
-        head=recipe.head,
-        findings=recipe.findings,
-        input_size=recipe.stages[-1].size,
-        geometry=recipe.geometry,
-        intensity=recipe.intensity,
-        border=recipe.border,
-        weights_file=WEIGHTS_FILE,
-        weights_sha256=file_sha256(folder / WEIGHTS_FILE),
-        calibration=dict.fromkeys(recipe.findings, identity),
-        label_counts=counts,
-        operating_points=(),
-        population=recipe.population,
-        training=record,
-        intended_use=recipe.intended_use,
-        limits=recipe.limits,
-        label_noise=recipe.label_noise,
-        reference_prevalence=recipe.reference_prevalence,
-        notice=recipe.notice,
-        folder=str(folder),
-    )
-
-
-def _total_counts(recipe: Recipe, training: Sequence[Manifest]) -> tuple[LabelCount, ...]:
-    labels = np.concatenate([m.labels for m in training])
-    return tuple(
-        LabelCount(finding, int(np.nansum(labels[:, k])), int((~np.isnan(labels[:, k])).sum()))
-        for k, finding in enumerate(recipe.findings)
-    )
-
-
-def _initial(recipe: Recipe, imagenet: str | None, start: Preset | None) -> keras.Model | None:
-    if imagenet is None and start is None:
-        return None
-    keras.utils.set_random_seed(recipe.seed)
-    network = build_network(recipe.backbone, len(recipe.findings), input_size=recipe.stages[0].size, head=recipe.head)
-    if imagenet is not None:
-        load_imagenet(network, recipe.backbone, None if imagenet == "download" else imagenet)
-    if start is not None:
-        _copy_start(network, recipe, start)
-    return network
-
-
-def _copy_start(network: keras.Model, recipe: Recipe, start: Preset) -> None:
-    if (start.backbone, start.head) != (recipe.backbone, recipe.head):
-        raise TrainingError(
-            f"The preset {start.name!r} has another backbone or head than the recipe.",
-            "Start from a preset that matches.",
-        )
-    trained = build_network(start.backbone, len(start.findings), input_size=start.input_size, head=start.head)
-    load_fine_tuned(trained, start)
-    for target, source in zip(network.layers, trained.layers, strict=True):
-        if target.name != "logits" and target.weights:
-            target.set_weights(source.get_weights())
-    kernel, bias = (np.array(w) for w in network.get_layer("logits").get_weights())
-    trained_kernel, trained_bias = trained.get_layer("logits").get_weights()
-    for column, finding in enumerate(recipe.findings):
-        if finding in start.findings:
-            there = start.findings.index(finding)
-            kernel[:, column], bias[column] = trained_kernel[:, there], trained_bias[there]
-    network.get_layer("logits").set_weights([kernel, bias])

@@ -70,6 +70,8 @@ def test_a_resumed_run_knows_its_best_epoch():
     lines.epoch_ends(row(2, 0.9))
     assert "resumed after stage 1 epoch 1" in stream.getvalue()
     assert "AUROC 0.900 (best 0.950)" in stream.getvalue()
+    lines.epoch_ends(row(3, None))  # a validation part of one class has no AUROC
+    assert "no AUROC yet" in stream.getvalue().splitlines()[-1]
     lines.resumed([])
     assert "before its first epoch" in stream.getvalue()
 
