@@ -37,11 +37,12 @@ def card(preset: Preset) -> None:
 
 def architecture(preset: Preset) -> list[tuple[str, str]]:
     """What the network is."""
+    border = f", {preset.border:.1%} of each side cut off" if preset.border else ""
     return [
         ("Preset", f"{preset.name}, version {preset.version}"),
         ("Backbone and head", f"{preset.backbone}, {preset.head}"),
         ("Grad-CAM layer", preset.feature_layer),
-        ("Input", f"{preset.input_size} x {preset.input_size}, {preset.geometry}, {preset.intensity}"),
+        ("Input", f"{preset.input_size} x {preset.input_size}, {preset.geometry}, {preset.intensity}{border}"),
         ("Outputs", f"{len(preset.findings)}"),
     ]
 

@@ -95,7 +95,8 @@ def quality_line(radiograph: Radiograph, reading: Reading, preset: Preset) -> st
         "pad": f"Padded with black to a square, then scaled to {side} x {side} for the model.",
         "crop": f"Only the central square is read, scaled to {side} x {side}.",
     }[preset.geometry]
-    return " ".join([", ".join(f for f in facts if f) + ".", *reading.quality, geometry])
+    border = [f"{preset.border:.1%} of each side is cut off."] if preset.border else []
+    return " ".join([", ".join(f for f in facts if f) + ".", *reading.quality, *border, geometry])
 
 
 @st.fragment

@@ -15,17 +15,21 @@ import numpy.typing as npt
 
 from cxrkit.errors import WeightsCorrupt, WeightsMismatch, WeightsMissing
 from cxrkit.model.backbones import backbone_row
+from cxrkit.model.network import backbone_layers
 from cxrkit.preset import Preset
 
 Arrays = list[npt.NDArray[np.float32]]
 _FINDINGS = "cxrkit_findings"
 
 
-def save_weights(network: keras.Model, path: str | os.PathLike[str], findings: Sequence[str]) -> None:
+def save_weights(
+    network: keras.Model, path: str | os.PathLike[str], findings: Sequence[str], *, exact: bool = False
+) -> None:
     """Write a network in Keras' ``.weights.h5`` form, with the order of its findings inside.
 
     Convolution and dense kernels are stored in float16 (the training's own bfloat16 is coarser), which
-    halves the file; batch normalisation and biases stay in float32. Written in one step.
+    halves the file; batch normalisation and biases stay in float32. `exact` keeps all of them in float32.
+    Written in one step.
     """
     target = Path(path)
     temporary = target.with_name("writing-" + target.name)
@@ -37,7 +41,8 @@ def save_weights(network: keras.Model, path: str | os.PathLike[str], findings: S
         def copy(name: str, item: h5py.Group | h5py.Dataset) -> None:
             if isinstance(item, h5py.Dataset):
                 value = item[()]
-                halve = value.dtype == np.float32 and value.ndim > 1 and float(np.abs(value).max()) < 6e4
+                kernel = value.dtype == np.float32 and value.ndim > 1
+                halve = kernel and not exact and float(np.abs(value).max()) < 6e4
                 out.create_dataset(name, data=value.astype(np.float16) if halve else value)
             else:
                 out.require_group(name).attrs.update(item.attrs)
@@ -90,8 +95,8 @@ def load_imagenet(network: keras.Model, backbone: str, path: str | os.PathLike[s
     backbone
         Its name in the table.
     path
-        A local file in Keras' ``.h5``, ``.hdf5`` or ``.weights.h5`` form. None lets Keras download its
-        own file (which needs a network connection the first time).
+        A local file in Keras' ``.h5``, ``.hdf5`` or ``.weights.h5`` form. None lets Keras take its own
+        file, from its cache or from the network.
 
     Raises
     ------
@@ -99,25 +104,47 @@ def load_imagenet(network: keras.Model, backbone: str, path: str | os.PathLike[s
         Naming the file, and the layer where one differs. The network is then unchanged.
     """
     row = backbone_row(backbone)
+    names = {layer.name for layer in backbone_layers(network) if layer.weights}
     if path is None:
-        arrays, file = _downloaded(row.application, backbone), "the downloaded ImageNet weights"
+        arrays, file = _published(row.application, backbone), "of Keras with ImageNet weights"
     else:
         arrays, file = read_layers(path)[0], Path(path).name
-    names = {layer.name for layer in row.build(32 if backbone == "cnn" else None).layers}
+        if row.application is not None and not file.endswith(".weights.h5") and not names <= set(arrays):
+            arrays = _in_order(arrays, row.application)
     assign(network, arrays, file=file, only=names)
 
 
-def _downloaded(application: str | None, backbone: str) -> dict[str, Arrays]:
+def _application(name: str, weights: str | None) -> dict[str, Arrays]:
+    """The arrays of one of Keras' own networks without its top, by layer in its order."""
+    model = getattr(keras.applications, name)(include_top=False, weights=weights, input_shape=(224, 224, 3))
+    return {layer.name: [np.asarray(w) for w in layer.get_weights()] for layer in model.layers if layer.weights}
+
+
+def _published(application: str | None, backbone: str) -> dict[str, Arrays]:
     if application is None:
-        raise WeightsMissing(f"There are no ImageNet weights for {backbone}.", "Train it from scratch.")
+        raise WeightsMissing(
+            f"Keras publishes no ImageNet weights for {backbone}.",
+            f"Give a file written by Keras' save_weights for cxrkit's {backbone} with --imagenet FILE,"
+            " or train with --imagenet none.",
+        )
     try:
-        model = getattr(keras.applications, application)(include_top=False, weights="imagenet")
+        return _application(application, "imagenet")
     except Exception as error:  # Keras raises a bare Exception when its download fails
         raise WeightsMissing(
             f"The ImageNet weights of {backbone} could not be downloaded ({type(error).__name__}).",
-            "Check the network connection, or give a local file with --imagenet FILE, or train with --imagenet none.",
+            "Run: python scripts/fetch_weights.py imagenet. Or place Keras' own file in the folder .keras/models of"
+            " your home folder, or give it with --imagenet FILE, or train with --imagenet none.",
         ) from None
-    return {layer.name: [np.asarray(w) for w in layer.get_weights()] for layer in model.layers if layer.weights}
+
+
+def _in_order(arrays: dict[str, Arrays], application: str) -> dict[str, Arrays]:
+    """Name the layers of an older file after those of Keras' own network, where all their shapes agree in turn.
+
+    Keras reads these files by position, for the one that it publishes for MobileNetV2 has other names inside.
+    """
+    own = _application(application, None)
+    agree = [[w.shape for w in a] for a in own.values()] == [[w.shape for w in a] for a in arrays.values()]
+    return dict(zip(own, arrays.values(), strict=True)) if agree else arrays
 
 
 def read_layers(path: str | os.PathLike[str]) -> tuple[dict[str, Arrays], list[str] | None]:

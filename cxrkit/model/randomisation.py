@@ -26,13 +26,13 @@ TRAINED = "none"
 HEAD = "head"
 WHOLE = "whole"
 _BATCH = 16
-_NUMBER = re.compile(r"[a-z]+?(\d+)")
+_STAGE = re.compile(r"[a-z]+_?(\d+)[a-z]?")
 
 
 def cascade(network: keras.Model, feature_layer: str) -> dict[str, Layers]:
     """The layers with weights in stages from the output down, for DenseNet-121 head, conv5 to conv2, whole.
 
-    The head is what follows the feature layer. Before it, layers whose first word carries the same
+    The head is what follows the feature layer. Before it, layers whose names begin with a word of the same
     number are one stage (``conv4_block1_1_conv``, ``pool4_conv``), named after the first of them; one
     without a number goes with the stage behind it. The last stage, after which no weight is left as
     it was, is named ``"whole"``.
@@ -41,16 +41,17 @@ def cascade(network: keras.Model, feature_layer: str) -> dict[str, Layers]:
     names = [layer.name for layer in network.layers]
     behind = set(names[names.index(feature_layer) + 1 :])
     stages: list[list[keras.Layer]] = [[layer for layer in layers if layer.name in behind], []]
+    titles = [HEAD, ""]
     number = None
     for layer in reversed([layer for layer in layers if layer.name not in behind]):
-        match = _NUMBER.match(layer.name)
-        if match is not None and number is not None and match[1] != number:
-            stages.append([])
-        number = number if match is None else match[1]
+        match = _STAGE.match(layer.name)
+        if match is not None:
+            if number is not None and match[1] != number:
+                stages.append([])
+                titles.append("")
+            number, titles[-1] = match[1], match[0]
         stages[-1].append(layer)
-    named = {HEAD: tuple(stages[0])}
-    named |= {stage[-1].name.split("_")[0]: tuple(stage) for stage in stages[1:-1]}
-    return named | {WHOLE: tuple(stages[-1])}
+    return dict(zip([*titles[:-1], WHOLE], map(tuple, stages), strict=True))
 
 
 def draw_anew(layer: keras.Layer, rng: np.random.Generator) -> None:

@@ -1,16 +1,23 @@
 """The contract that every backbone and head keeps: build, split, save, load, Grad-CAM."""
 
+import functools
+import importlib
+import zlib
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from cxrkit.errors import PresetInvalid
-from cxrkit.imaging.preprocessing import to_tensor
+from cxrkit.imaging.preprocessing import standardise, to_tensor
 from cxrkit.model.backbones import BACKBONES
+from cxrkit.model.checkpoints import load_imagenet
+from cxrkit.model.head import Head
 from cxrkit.model.manager import XRayModelManager
-from cxrkit.model.network import HEADS, build_network, split_network
+from cxrkit.model.network import build_network, set_trainable, split_frozen, split_network
 from cxrkit.model.normalisation import BatchNormalization
+from cxrkit.model.randomisation import cascade
 from cxrkit.model.timing import tape_grad_cam
 from cxrkit.radiograph import Radiograph
 from tests.factory import make_preset
@@ -20,29 +27,87 @@ def radiograph(seed: int = 0, shape: tuple[int, int] = (90, 70)) -> Radiograph:
     return Radiograph(np.random.default_rng(seed).random(shape, dtype=np.float32), f"{seed:064x}")
 
 
-@pytest.mark.parametrize(
-    ("backbone", "head"), [*((b, "gap-dense") for b in BACKBONES), *(("cnn", h) for h in HEADS if h != "gap-dense")]
-)
+COMBINATIONS = [*((b, "gap-dense") for b in BACKBONES), ("cnn", "dropout-dense"), ("cnn", "dense-stack")]
+COMBINATIONS += [("vgg16", "dense-stack")]
+WIPED = 0.25
+
+
+@pytest.fixture
+def built_once(monkeypatch):
+    """Networks of a test are built once: whoever builds next gets the same one, its weights wiped out.
+
+    Building takes most of the time of the large ones.
+    """
+
+    @functools.cache
+    def build(*key) -> keras.Model:
+        backbone, outputs, options = key
+        return build_network(backbone, outputs, **dict(options))
+
+    def build_or_wipe(backbone, outputs, **options):
+        network = build(backbone, outputs, tuple(options.items()))
+        if build.cache_info().hits:
+            for weight in network.weights:
+                weight.assign(np.full(weight.shape, WIPED, np.float32))
+        return network
+
+    for module in ("network", "manager"):
+        monkeypatch.setattr(f"cxrkit.model.{module}.build_network", build_or_wipe)
+
+
+@pytest.mark.parametrize(("backbone", "head"), COMBINATIONS)
+@pytest.mark.usefixtures("built_once")
 def test_contract(tmp_path, backbone, head):
-    preset = make_preset(tmp_path, backbone=backbone, head=head)
-    manager = XRayModelManager(preset)
+    row = BACKBONES[backbone]
+    findings = ("Effusion", "Mass", "Pneumonia") if backbone == "cnn" else ("Effusion",)  # a tape each
+    preset = make_preset(tmp_path, findings=findings, backbone=backbone, head=head)
+    manager = XRayModelManager(preset)  # loads the file
+    network = manager.model
     image = radiograph()
     reading = manager.read(image)
     tensor = manager.preprocess(image)
     assert tensor.shape == (1, 64, 64, 3)
     assert tensor.dtype == np.float32
 
-    whole = np.asarray(manager.model(tensor))[0]
+    assert not any((w == WIPED).all() for w in network.get_weights())
+    whole = np.asarray(network(tensor))[0]
     logits = [reading.prediction.score(f).logit for f in preset.findings]
     np.testing.assert_allclose(logits, whole, rtol=1e-5, atol=1e-6)
 
-    expected = np.maximum(tape_grad_cam(manager.model, manager.get_gradcam_layer())(tensor), 0)
+    trunk, behind = split_network(network, preset.feature_layer)
+    features = manager.runtime.features(tensor)[0]
+    assert features.shape[0] == features.shape[1] > 1
+    unrectified = np.moveaxis(features @ Head.of(behind).alpha(features), -1, 0)
+    expected = tape_grad_cam(network, manager.get_gradcam_layer())(tensor)
+    assert np.abs(unrectified - expected).max() <= 1e-5 * np.abs(expected).max()
     maps = np.stack([reading.explanations[f].map for f in preset.findings])
-    assert expected.max() > 0
-    assert np.abs(maps - expected).max() <= 1e-5 * expected.max()
+    np.testing.assert_allclose(maps, np.maximum(unrectified, 0), rtol=1e-5)
+    stages = cascade(network, preset.feature_layer)
+    assert sorted(n.name for s in stages.values() for n in s) == sorted(n.name for n in network.layers if n.weights)
+    assert all(stages.values())
+    assert (next(iter(stages)), list(stages)[-1]) == ("head", "whole")
 
-    trunk, whole_head = split_network(manager.model, preset.feature_layer)
-    np.testing.assert_allclose(np.asarray(whole_head(trunk(tensor)))[0], whole, rtol=1e-6, atol=1e-6)
+    # the two halves of either split share the network's layers
+    for first, second in ((trunk, behind), split_frozen(network)):
+        halves = {id(w) for half in (first, second) for w in half.weights}
+        assert halves == {id(w) for w in network.weights}
+        assert first.input.shape == network.input.shape
+        assert second.output.shape == network.output.shape
+        assert second.count_params() < first.count_params()
+    assert first.output.shape == second.input.shape == (None, network.get_layer("pool").output.shape[-1])
+
+    # what is trained grows from the head over the last block to everything
+    names = [layer.name for layer in network.layers]
+    trained = {}
+    for part in ("head", "top", "all"):
+        set_trainable(network, backbone, part)
+        trained[part] = [layer.name for layer in network.layers if layer.trainable]
+        assert trained[part] == names[-len(trained[part]) :]
+    assert trained["head"][0] == "pool"
+    assert trained["top"][0] == row.top
+    assert trained["all"] == names
+    assert row.feature_layer in trained["top"]
+    assert any(network.get_layer(name).weights for name in trained["top"] if name not in trained["head"])
 
 
 def test_fused_normalisation_equals_the_stock_layer_in_training_and_inference():
@@ -104,3 +169,43 @@ def test_tensor_is_standardised(tmp_path, geometry):
     assert tensor.mean() == pytest.approx(0, abs=1e-5)
     assert tensor.std() == pytest.approx(1, abs=1e-4)
     assert (tensor[..., 0] == tensor[..., 2]).all()
+
+
+@pytest.mark.parametrize("backbone", ["densenet121", "resnet50", "vgg16", "mobilenetv2"])
+def test_the_intensity_of_a_row_is_that_of_keras_own_preprocessing(backbone):
+    row = BACKBONES[backbone]
+    grey = np.random.default_rng(0).random((5, 6), dtype=np.float32)
+    module = importlib.import_module(getattr(keras.applications, row.application).__module__)
+    expected = module.preprocess_input(np.repeat(grey[..., None] * np.float32(255), 3, axis=-1))
+    np.testing.assert_allclose(standardise(grey, row.intensity), expected, rtol=1e-5, atol=2e-5)
+
+
+def test_efficientnet_computes_what_keras_network_with_imagenet_weights_does(monkeypatch):
+    """Keras' network takes pixels in 0..255 and normalises them itself, with one layer more for ImageNet's weights."""
+    module = importlib.import_module(keras.applications.EfficientNetB0.__module__)
+    monkeypatch.setattr(module.file_utils, "get_file", lambda *args, **kwargs: "")
+    monkeypatch.setattr(module.Functional, "load_weights", lambda self, path: None)
+    keras.utils.set_random_seed(3)
+    stock = keras.applications.EfficientNetB0(include_top=False, weights="imagenet", input_shape=(64, 64, 3))
+    # what the file says of Keras' own normalisation: mean, and as its variance the deviation
+    (normalisation,) = (layer for layer in stock.layers if isinstance(layer, keras.layers.Normalization))
+    stored = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225], 0)
+    normalisation.set_weights([np.asarray(value, np.float32) for value in stored])
+    normalisation.finalize_state()
+    assert sum(isinstance(layer, keras.layers.Rescaling) for layer in stock.layers) == 2
+
+    network = build_network("efficientnetb0", 2, input_size=64)
+    monkeypatch.setattr(keras.applications, "EfficientNetB0", lambda **options: stock)
+    load_imagenet(network, "efficientnetb0")
+    assert not any(isinstance(layer, (keras.layers.Normalization, keras.layers.Rescaling)) for layer in network.layers)
+    grey = np.random.default_rng(0).random((2, 64, 64), dtype=np.float32)
+    expected = np.asarray(stock(np.repeat(grey[..., None] * np.float32(255), 3, axis=-1)))
+    trunk, _ = split_network(network, "top_activation")
+    found = np.asarray(trunk(standardise(grey, BACKBONES["efficientnetb0"].intensity)))
+    assert np.abs(expected).max() > 0
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5 * np.abs(expected).max())
+
+    # stochastic depth: none in inference, as seen above; in training seeded by name, so that a run can be repeated
+    drops = {layer.name: layer.seed for layer in network.layers if isinstance(layer, keras.layers.Dropout)}
+    assert len(set(drops.values())) == len(drops) == 9
+    assert drops["block2b_drop"] == zlib.crc32(b"block2b_drop")

@@ -1,10 +1,10 @@
-"""Geometry of the network input: what is shown, and how it is resized."""
+"""The network input: what is shown, how it is resized, and on which scale."""
 
 import cv2
 import numpy as np
 import pytest
 
-from cxrkit.imaging.preprocessing import covered_box, to_square
+from cxrkit.imaging.preprocessing import covered_box, standardise, to_square
 
 SIZE = 224
 
@@ -86,3 +86,55 @@ def test_unknown_geometries_are_refused() -> None:
     for call in (lambda: to_square(noise(40, 50), "fold", 32), lambda: covered_box(40, 50, "fold")):
         with pytest.raises(ValueError, match="unknown geometry"):
             call()
+
+
+@pytest.mark.parametrize("geometry", ["squash", "crop", "pad"])
+def test_a_border_is_cut_off_in_whole_pixels_before_the_geometry(geometry: str) -> None:
+    pixels = noise(290, 405)
+    inner = pixels[29:-29, 40:-40]  # a tenth: 29, and 40 of 40.5
+    np.testing.assert_array_equal(to_square(pixels, geometry, 100, 0.1), to_square(inner, geometry, 100))
+    whole, cut = covered_box(232, 325, geometry), covered_box(290, 405, geometry, 0.1)
+    assert (cut.left, cut.top) == (whole.left + 40, whole.top + 29)
+    assert (cut.right, cut.bottom) == (whole.right + 40, whole.bottom + 29)
+
+
+def test_a_border_of_29_percent_of_100_pixels_is_29_pixels() -> None:
+    assert covered_box(100, 100, "squash", 0.29).left == 29
+
+
+def test_intensity_rules_by_hand() -> None:
+    square = np.array([[0, 0.5], [1, 0.5]], np.float32)
+    expected = {
+        "unit": [[0, 0.5], [1, 0.5]],
+        "symmetric": [[-1, 0], [1, 0]],
+        "xrv": [[-1024, 0], [1024, 0]],
+        "sample-standard": np.array([[-1, 0], [1, 0]]) * np.sqrt(2),  # variance 1/8
+    }
+    for rule, plane in expected.items():
+        found = standardise(square, rule)
+        assert found.shape == (2, 2, 3)
+        assert found.dtype == np.float32
+        for channel in range(3):
+            np.testing.assert_allclose(found[..., channel], plane, atol=1e-6)
+    white = {
+        "imagenet": [(1 - 0.485) / 0.229, (1 - 0.456) / 0.224, (1 - 0.406) / 0.225],
+        "caffe": [255 - 103.939, 255 - 116.779, 255 - 123.68],
+    }
+    for rule, channels in white.items():
+        found = standardise(square, rule)
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found[1, 0], channels, rtol=1e-6)
+
+
+@pytest.mark.parametrize("rule", ["sample-standard", "unit", "symmetric", "imagenet", "caffe", "xrv"])
+def test_each_image_of_a_batch_is_on_its_own(rule: str) -> None:
+    images = np.stack([noise(8, 8) * 0.5, noise(8, 8)])
+    batch = standardise(images, rule)
+    assert batch.shape == (2, 8, 8, 3)
+    for image, tensor in zip(images, batch, strict=True):
+        np.testing.assert_allclose(standardise(image, rule), tensor, rtol=1e-6, atol=1e-6)
+
+
+def test_unknown_intensity_rules_are_refused() -> None:
+    with pytest.raises(ValueError, match="unknown intensity"):
+        standardise(noise(4, 4), "loud")
