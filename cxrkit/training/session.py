@@ -156,7 +156,8 @@ def _names(recipe: Recipe, name: str, out: str | os.PathLike[str] | None) -> tup
 
 def _folder(place: Place, name: str, identity: dict[str, str]) -> RunFolder:
     if place.exactly is not None:
-        return RunFolder(place.exactly)
+        folder = RunFolder(place.exactly)
+        return existing_run(place.exactly, identity) if folder.record.exists() else folder
     if place.resume is True:
         return newest_unfinished(place.runs, name, identity)
     if place.resume is not False:
