@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -256,10 +257,16 @@ class Preset:
             weights_sha256=self.weights_sha256,
         )
 
-    def published_threshold(self, finding: str) -> PublishedThreshold | None:
-        """The threshold of a finding as its publisher states it, or None where none is stated."""
+    def published_threshold(self, finding: str) -> float | None:
+        """The published threshold of a finding on the calibrated probability, or None where there is none.
+
+        It is published for the probability that the network gives itself, and moves with the calibration.
+        """
         self.require(finding)
-        return next((p for p in self.published_thresholds if p.finding == finding), None)
+        found = next((p.threshold for p in self.published_thresholds if p.finding == finding), None)
+        if found is None or not 0 < found < 1 or self.calibration[finding].method == "identity":
+            return found
+        return self.calibration[finding].probability(math.log(found / (1 - found)))
 
     def metric(self, finding: str, name: str, split: str = "test") -> Metric | None:
         """A metric of the card by finding (or ``"macro"``), name and split."""

@@ -7,7 +7,7 @@ from html import escape
 
 import streamlit as st
 
-from cxrkit.card import MINIMUM_POSITIVES, Metric
+from cxrkit.card import MINIMUM_POSITIVES, Metric, TrainingRecord
 from cxrkit.dashboard.findings_panel import percent
 from cxrkit.dashboard.ranking import RULES
 from cxrkit.findings import finding_text
@@ -52,16 +52,27 @@ def training(preset: Preset) -> list[tuple[str, str]]:
     record, population = preset.training, preset.population
     return [
         ("Population", population.description),
-        ("Ages", ", ".join(population.age_bands)),
-        ("Views", ", ".join(population.views)),
-        ("Images", f"{record.images:,} of {record.patients:,} patients; {record.validation_images:,} for validation"),
+        ("Ages", ", ".join(population.age_bands) or "not stated"),
+        ("Views", ", ".join(population.views) or "not stated"),
+        ("Images", _amounts(record)),
         ("How", record.summary),
-        ("Command", f"{record.command} (seed {record.seed})"),
+        ("Command", record.command + ("" if record.seed is None else f" (seed {record.seed})")),
     ]
+
+
+def _amounts(record: TrainingRecord) -> str:
+    if record.images is None:
+        return "not stated"
+    of = "" if record.patients is None else f" of {record.patients:,} patients"
+    rest = "" if record.validation_images is None else f"; {record.validation_images:,} for validation"
+    return f"{record.images:,}{of}{rest}"
 
 
 def _findings_table(preset: Preset) -> str:
     reference = preset.reference_prevalence
+    if not preset.label_counts:
+        names = ", ".join(finding_text(finding).label for finding in preset.findings)
+        return _paragraph(f"{names}. How often each was labelled in the training split is not stated.")
     head = ["Finding", "Positive", "Labelled", "Prevalence"] + (["Reference prevalence"] if reference else [])
     rows = []
     for count in preset.label_counts:
@@ -118,6 +129,9 @@ def interval(metric: Metric) -> str:
 
 
 def _operating_points(preset: Preset) -> str:
+    published = _published(preset)
+    if not preset.operating_points and published:
+        return _paragraph("None was fitted: the weights were taken over as published.") + published
     if not preset.operating_points:
         return _paragraph("None: no split with both positives and negatives was there to fit them on.")
     head = ["Finding", "Rule", "Threshold", "Sensitivity", "Specificity", "Fitted on", "n (positive)", "Supported"]
@@ -139,10 +153,21 @@ def _operating_points(preset: Preset) -> str:
     ]
     note = f"Not supported means: fewer than {MINIMUM_POSITIVES} positives or negatives to fit on."
     note += f" No operating point at all: {', '.join(absent)}." if absent else ""
-    return _paragraph(note) + _table(head, rows)
+    return _paragraph(note) + _table(head, rows) + published
+
+
+def _published(preset: Preset) -> str:
+    """Thresholds of the weights' publisher, apart from what was fitted here."""
+    if not preset.published_thresholds:
+        return ""
+    rows = [[finding_text(p.finding).label, percent(p.threshold), p.source] for p in preset.published_thresholds]
+    note = "Published thresholds, on the probability that the network gives itself; not fitted and not checked here."
+    return _paragraph(note) + _table(["Finding", "Threshold", "Published by"], rows)
 
 
 def _calibration(preset: Preset) -> str:
+    if all(c.method == "identity" and not c.n for c in preset.calibration.values()):
+        return _paragraph("Not calibrated here: probabilities are those of the network, at no known prevalence.")
     head = ["Finding", "Method", "Slope", "Intercept", "Fitted on", "n (positive)", "Stated at prevalence"]
     rows = []
     for finding in preset.findings:

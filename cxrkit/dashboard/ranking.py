@@ -5,12 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
-from cxrkit.card import OperatingPoint, Rule
+from cxrkit.card import OperatingPoint
+from cxrkit.card import Rule as FittedRule
 from cxrkit.preset import Preset
 from cxrkit.reading import Prediction
 
+Rule = FittedRule | Literal["published"]
+"""What a reader can choose: a rule that was fitted here, or the thresholds of the weights' publisher."""
+
 RULES: Mapping[Rule, tuple[str, str]] = {
+    "published": ("Published", "as the weights' publisher states; not checked here"),
     "screening": ("Screening", "misses few (sensitivity ≥ 95 %)"),
     "youden": ("Youden", "balances both errors"),
     "rule-in": ("Rule-in", "few false alarms (specificity ≥ 95 %)"),
@@ -31,7 +37,8 @@ class Standing:
         The fitted operating point, or what a custom threshold gave on validation; None where the card
         does not tell.
     supported
-        Whether the finding had enough positives for any operating point of it to be relied on.
+        Whether the finding had enough positives for any operating point of it to be relied on. A published
+        threshold counts as supported: the reader chose to take its publisher's word.
     margin
         ``logit(probability) - logit(threshold)``, or None without a threshold.
     """
@@ -57,16 +64,34 @@ class Standing:
         return self.supported and self.past
 
 
+def offered_rules(preset: Preset) -> list[Rule]:
+    """The rules that a reader can choose for a preset: what was fitted or published for it, and their own."""
+    fitted: list[Rule] = ["screening", "youden", "rule-in"] if preset.operating_points else []
+    published: list[Rule] = ["published"] if preset.published_thresholds else []
+    return [*published, *fitted, "custom"]
+
+
+def default_rule(preset: Preset) -> Rule:
+    """Youden's where it was fitted, else the published thresholds, else the reader's own."""
+    return "youden" if preset.operating_points else offered_rules(preset)[0]
+
+
 def default_threshold(preset: Preset, finding: str) -> float:
-    """Where a custom threshold starts: Youden's, else the calibration's prevalence, else one half."""
+    """Where a custom threshold starts: Youden's, else as published, else at the calibration's prevalence, else 0.5."""
     point = preset.operating_point(finding, "youden")
     if point is not None:
         return point.threshold
+    published = preset.published_threshold(finding)
+    if published is not None:
+        return published
     return preset.calibration[finding].prevalence or 0.5
 
 
 def standing(preset: Preset, finding: str, probability: float, rule: Rule, custom: Mapping[str, float]) -> Standing:
     """Where one finding stands under a rule; `custom` holds the reader's own thresholds so far."""
+    if rule == "published":
+        published = preset.published_threshold(finding)
+        return Standing(finding, probability, published, None, published is not None)
     fitted = preset.operating_point(finding, "youden" if rule == "custom" else rule)
     supported = fitted is not None and fitted.supported
     if rule == "custom":

@@ -7,11 +7,11 @@ from html import escape
 
 import streamlit as st
 
-from cxrkit.card import OperatingPoint, Rule
+from cxrkit.card import OperatingPoint
 from cxrkit.dashboard import services
 from cxrkit.dashboard.entry import plain
 from cxrkit.dashboard.findings_panel import percent
-from cxrkit.dashboard.ranking import RULES, default_threshold, rank, standing
+from cxrkit.dashboard.ranking import RULES, Rule, default_rule, default_threshold, offered_rules, rank, standing
 from cxrkit.evaluation.utility import predictive_values
 from cxrkit.findings import finding_text
 from cxrkit.preset import Preset
@@ -49,12 +49,15 @@ def choose_model() -> Choice:
     preset = choose_preset()
     with st.sidebar:
         st.caption(plain(f"Trained on: {preset.population.description}"))
-        services.recall("chosen_rule", "youden")
+        rules = offered_rules(preset)
+        if st.session_state.get("chosen_rule") not in rules:  # another preset's
+            st.session_state.pop("chosen_rule", None)
+        services.recall("chosen_rule", default_rule(preset), rules)
         rule: Rule = st.radio(
             "Operating point",
-            list(RULES),
+            rules,
             format_func=lambda r: RULES[r][0],
-            captions=[meaning for _, meaning in RULES.values()],
+            captions=[RULES[r][1] for r in rules],
             key="chosen_rule",
         )
         services.keep("chosen_rule", rule)
@@ -88,18 +91,28 @@ def explain_choice(choice: Choice, finding: str) -> None:
             _custom_threshold(preset, finding, choice.custom)
         at = standing(preset, finding, 0.0, choice.rule, choice.custom)
         if at.threshold is None:
-            st.html(
-                '<p class="cx-side">No operating point: there were no positives, or no negatives, to fit it on.</p>'
-            )
+            why = "There were no positives, or no negatives, to fit it on."
+            if choice.rule == "published":
+                why = "None is published for this finding."
+            st.html(f'<p class="cx-side">No operating point: {why[0].lower()}{why[1:]}</p>')
             return
-        if at.point is None:
+        if choice.rule == "published":
+            source = next(p.source for p in preset.published_thresholds if p.finding == finding)
+            st.html(_pairs([("Threshold", percent(at.threshold)), ("Published by", source)]))
+            st.html(
+                '<p class="cx-side">Its sensitivity and specificity are not known here, so no predictive values can be '
+                "given.</p>"
+            )
+        elif at.point is None:
             st.html(
                 '<p class="cx-side">This card does not keep the validation scores: sensitivity and specificity of your '
                 "own threshold are not known, so no predictive values can be given.</p>"
             )
         else:
             st.html(_pairs([("Threshold", percent(at.threshold)), *_rates(at.point)]))
-        if not at.supported:
+        if not at.supported and not preset.operating_points:
+            st.html('<p class="cx-side cx-warn">No operating point was fitted for these weights.</p>')
+        elif not at.supported:
             st.html('<p class="cx-side cx-warn">Not supported: too few cases to fit on. Do not rely on it.</p>')
         if at.point is not None:
             _predictive_values(preset, at.point)

@@ -6,13 +6,13 @@ from html import escape
 
 import streamlit as st
 
-from cxrkit.card import MINIMUM_POSITIVES, Rule
+from cxrkit.card import MINIMUM_POSITIVES
 from cxrkit.charts import overlay
 from cxrkit.charts.viewer import VIEWER_CONFIG, empty_viewer, layers_css
 from cxrkit.dashboard import services
 from cxrkit.dashboard.entry import guarded, plain, show_error, show_incident
 from cxrkit.dashboard.findings_panel import axis_html, percent, row_html
-from cxrkit.dashboard.ranking import RULES, rank, standing
+from cxrkit.dashboard.ranking import RULES, Rule, rank, standing
 from cxrkit.dashboard.sidebar import Choice, choose
 from cxrkit.errors import CxrError
 from cxrkit.findings import finding_text
@@ -210,7 +210,9 @@ def export_captions(reading: Reading, explanation: Explanation, threshold: float
 def _findings(reading: Reading, choice: Choice, finding: str) -> None:
     ranked, others = rank(choice.preset, reading.prediction, choice.rule, choice.custom)
     past = sum(s.positive for s in ranked)
-    whose = "your own thresholds" if choice.rule == "custom" else f"the {RULES[choice.rule][0]} point"
+    whose = {"custom": "your own thresholds", "published": "the published thresholds"}.get(
+        choice.rule, f"the {RULES[choice.rule][0]} point"
+    )
     lead = f"{past} of {len(ranked)} past {whose}" if ranked else ""
     lead += ", furthest first" if len(ranked) > 1 else ""
     st.html(
@@ -220,12 +222,19 @@ def _findings(reading: Reading, choice: Choice, finding: str) -> None:
     for at in ranked:
         _row(at.finding, row_html(at, at.finding == finding))
     if others:
-        st.html(
-            f'<div class="cx-panel-title"><b>Not supported</b><span>fewer than {MINIMUM_POSITIVES} cases to fit on: '
-            "not ranked, do not rely on them</span></div>"
-        )
+        title, why = _unranked(choice)
+        st.html(f'<div class="cx-panel-title"><b>{escape(title)}</b><span>{escape(why)}</span></div>')
     for at in others:
         _row(at.finding, row_html(at, at.finding == finding))
+
+
+def _unranked(choice: Choice) -> tuple[str, str]:
+    """Title of the findings that are not ranked, and why they are not."""
+    if choice.rule == "published":
+        return "No threshold", "none is published for them: not ranked"
+    if not choice.preset.operating_points:
+        return "Not ranked", "no operating point was fitted for these weights"
+    return "Not supported", f"fewer than {MINIMUM_POSITIVES} cases to fit on: not ranked, do not rely on them"
 
 
 def stated_at(preset: Preset) -> str:

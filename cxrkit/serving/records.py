@@ -27,6 +27,13 @@ def to_record(reading: Reading, preset: Preset) -> dict[str, Any]:
             for point in preset.operating_points
             if point.finding == finding and point.supported
         }
+        published = preset.published_threshold(finding)
+        if published is not None:  # not fitted here, so with neither sensitivity nor specificity
+            entry["published_threshold"] = {
+                "positive": entry["probability"] >= published,
+                "threshold": published,
+                "source": next(p.source for p in preset.published_thresholds if p.finding == finding),
+            }
     return record
 
 
@@ -42,6 +49,9 @@ def format_record(name: str, record: Mapping[str, Any]) -> str:
     lines = [name]
     for finding, entry in sorted(record["findings"].items(), key=lambda item: -item[1]["probability"]):
         past = [rule for rule, point in entry["operating_points"].items() if point["positive"]]
-        verdict = f"past {', '.join(past)}" if past else "" if entry["operating_points"] else "no supported threshold"
+        published = entry.get("published_threshold")
+        past += ["published"] if published is not None and published["positive"] else []
+        known = entry["operating_points"] or published is not None
+        verdict = f"past {', '.join(past)}" if past else "" if known else "no supported threshold"
         lines.append(f"  {finding:20} {entry['probability']:.4f}  {verdict}".rstrip())
     return "\n".join(lines + [f"  ! {text}" for text in record["warnings"]])

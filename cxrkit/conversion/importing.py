@@ -1,0 +1,311 @@
+"""From a file of weights from elsewhere to a preset folder, after a parity check; whole or not at all."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import re
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cxrkit.card import Calibration, Population, PublishedThreshold, TrainingRecord
+from cxrkit.conversion.kinds import CALIBRATED, FROM_ELSEWHERE, KINDS, NOT_CALIBRATED, Kind
+from cxrkit.conversion.parity import Parity, compare, inputs
+from cxrkit.conversion.sources import Source, open_keras, open_torch
+from cxrkit.data.manifest import Manifest, read_manifest
+from cxrkit.errors import ImportRefused
+from cxrkit.preset import CARD, Geometry, Intensity, Preset, file_sha256
+
+WEIGHTS_FILE = "model.weights.h5"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the user says about the weights, where the kind and the file do not.
+
+    Attributes
+    ----------
+    findings
+        In the order of the outputs.
+    backbone, head
+        Of a file of Keras, where the names and shapes of its layers are not enough.
+    geometry, intensity, input_size
+        Of the radiographs' preparation.
+    first
+        Backbone weights that are loaded before the whole model (S4's ``densenet.hdf5``): they are checked,
+        and then replaced by the model's own.
+    title
+        Of the preset.
+    """
+
+    findings: tuple[str, ...] | None = None
+    backbone: str | None = None
+    head: str | None = None
+    geometry: Geometry | None = None
+    intensity: Intensity | None = None
+    input_size: int = 224
+    first: Path | None = None
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class ValidationPart:
+    """The user's own labelled radiographs, to calibrate on; see `cxrkit.data.manifest.read_manifest`."""
+
+    manifest: Path
+    images: Path | None = None
+    split: str | None = "val"
+    label_map: Mapping[str, str] = field(default_factory=dict)
+    allow_missing: bool = False
+
+    def rows(self, findings: Sequence[str]) -> Manifest:
+        """Its rows."""
+        return read_manifest(
+            self.manifest,
+            findings,
+            images=self.images,
+            split=self.split,
+            label_map=self.label_map,
+            allow_missing=self.allow_missing,
+        )
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How radiographs are prepared for the network; see `cxrkit.preset.Preset`."""
+
+    input_size: int
+    geometry: Geometry
+    intensity: Intensity
+    border: float = 0.0
+
+
+def import_weights(
+    file: str | os.PathLike[str],
+    kind: str,
+    out: str | os.PathLike[str],
+    *,
+    wishes: Wishes = Wishes(),
+    validation: ValidationPart | None = None,
+    replace: bool = False,
+    command: str = "",
+    tell: Tell = lambda line: None,
+) -> Preset:
+    """Turn weights from elsewhere into a preset.
+
+    Parameters
+    ----------
+    file
+        File, or folder of a SavedModel.
+    kind
+        Name in `cxrkit.conversion.kinds.KINDS`.
+    out
+        Preset folder to write; its name is the preset's.
+    wishes
+        What the user says about the weights.
+    validation
+        Rows to fit calibration and operating points on; without them the preset has neither.
+    replace
+        Whether a preset that stands in `out` may give way.
+    command
+        Command line for the record.
+    tell
+        Takes lines of text.
+
+    Returns
+    -------
+    Preset
+        Saved in `out`; its training record names the parity that was found.
+
+    Raises
+    ------
+    WeightsMissing, WeightsCorrupt, WeightsMismatch, ImportRefused
+        Of the file, of the order of its findings, or of the parity; nothing is then written.
+    ExtraMissing
+        A checkpoint of PyTorch needs PyTorch for the parity check.
+    ManifestError, RadiographError
+        Of the validation rows.
+    """
+    chosen = _kind(kind)
+    folder = _target(out, replace)
+    rule = _rule(chosen, wishes)
+    tell(f"reading {Path(file).name}")
+    source = _open(file, chosen, wishes)
+    _check_names(source.findings)
+    rows = None if validation is None else validation.rows(source.findings)
+    making = folder.with_name(folder.name + ".making")
+    try:
+        shutil.rmtree(making, ignore_errors=True)
+        making.mkdir(parents=True)
+    except OSError:
+        raise ImportRefused("The preset folder cannot be written.", "Name a folder that you may write to.") from None
+    try:
+        tell("comparing the logits of both networks")
+        parity = _convert(source, rule, wishes.first, making / WEIGHTS_FILE)
+        tell(f"largest difference {parity.difference:.1e} on {parity.images} images")
+        preset = _card(folder.name, making, chosen, wishes, source, rule, parity, command)
+        if rows is not None:
+            assert validation is not None
+            preset = _calibrated(preset, rows, validation.split or "all rows", tell)
+        preset.save(making)
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in (WEIGHTS_FILE, CARD):  # the card last: until then the folder holds nothing that can read
+            (making / name).replace(folder / name)
+        for stale in ("evaluation.json", "label_counts.csv", "recipe.json"):
+            (folder / stale).unlink(missing_ok=True)
+    except OSError:
+        raise ImportRefused("The preset folder cannot be written.", "Name a folder that you may write to.") from None
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
+    return Preset.load(folder)
+
+
+def _kind(name: str) -> Kind:
+    if name not in KINDS:
+        raise ImportRefused(f"There is no kind of weights named {name!r}.", f"Choose one of {', '.join(KINDS)}.")
+    return KINDS[name]
+
+
+def _target(out: str | os.PathLike[str], replace: bool) -> Path:
+    folder = Path(out)
+    if not _NAME.fullmatch(folder.name):
+        raise ImportRefused(
+            "The name of the preset folder has characters that names cannot have.",
+            "Use letters, digits, dots, dashes and underscores.",
+        )
+    if folder.exists() and not folder.is_dir():
+        raise ImportRefused("The place of the preset folder is taken by a file.", "Give another --out.")
+    if (folder / CARD).exists() and not replace:
+        raise ImportRefused("A preset stands in the folder already.", "Give another --out, or --replace.")
+    return folder
+
+
+def _rule(kind: Kind, wishes: Wishes) -> Rule:
+    for name, published, wished in (
+        ("geometry", kind.geometry, wishes.geometry),
+        ("intensity", kind.intensity, wishes.intensity),
+    ):
+        if published is None and wished is None:
+            raise ImportRefused(
+                f"How radiographs are prepared for this network is not known: its {name} is missing.",
+                f"Say how it was trained with --{name}.",
+            )
+        if kind.findings is not None and None not in (published, wished) and published != wished:
+            raise ImportRefused(
+                f"Networks of kind {kind.name} were trained with the {name} {published}.", f"Leave out --{name}."
+            )
+    geometry, intensity = wishes.geometry or kind.geometry, wishes.intensity or kind.intensity
+    assert geometry is not None
+    assert intensity is not None
+    return Rule(wishes.input_size, geometry, intensity)
+
+
+def _open(file: str | os.PathLike[str], kind: Kind, wishes: Wishes) -> Source:
+    if kind.form == "torch":
+        return open_torch(file, kind, wishes.findings)
+    return open_keras(file, kind, wishes.findings, size=wishes.input_size, backbone=wishes.backbone, head=wishes.head)
+
+
+def _check_names(findings: Sequence[str]) -> None:
+    for name in findings:
+        if not _NAME.fullmatch(name):
+            raise ImportRefused(
+                "A finding has characters that names cannot have.",
+                "Use letters, digits, dots, dashes and underscores: Lung_Lesion for Lung Lesion.",
+            )
+
+
+def _convert(source: Source, rule: Rule, first: Path | None, target: Path) -> Parity:
+    """Write our weights, and compare the network as stored with the source."""
+    import keras
+
+    from cxrkit.model.checkpoints import assign, load_imagenet, read_layers, save_weights
+    from cxrkit.model.network import build_network
+
+    network = build_network(source.backbone, len(source.findings), input_size=rule.input_size, head=source.head)
+    if first is not None:
+        load_imagenet(network, source.backbone, first)
+    assign(network, source.layers, file="to import")
+    save_weights(network, target, source.findings, exact=True)
+    assign(network, read_layers(target)[0], file=target.name)  # what is compared is what was stored
+
+    def ours(images: Any) -> Any:
+        return keras.ops.convert_to_numpy(network(images, training=False))
+
+    return compare(source.logits, ours, inputs(rule), rounded=source.rounded)
+
+
+def _card(
+    name: str,
+    folder: Path,
+    kind: Kind,
+    wishes: Wishes,
+    source: Source,
+    rule: Rule,
+    parity: Parity,
+    command: str,
+) -> Preset:
+    from cxrkit.model.backbones import backbone_row
+
+    same = (
+        f"converted from the source network with logits at most {parity.difference:.1e} apart on {parity.images} images"
+    )
+    return Preset(
+        name=name,
+        title=wishes.title or kind.title,
+        version="imported",
+        backbone=source.backbone,
+        feature_layer=backbone_row(source.backbone).feature_layer,
+        head=source.head,
+        findings=source.findings,
+        input_size=rule.input_size,
+        geometry=rule.geometry,
+        intensity=rule.intensity,
+        border=rule.border,
+        weights_file=WEIGHTS_FILE,
+        weights_sha256=file_sha256(folder / WEIGHTS_FILE),
+        calibration=dict.fromkeys(source.findings, Calibration(1.0, 0.0, "identity", "none", 0, 0)),
+        label_counts=(),
+        operating_points=(),
+        published_thresholds=_published(kind, source),
+        population=Population(kind.population, (), ()),
+        training=TrainingRecord(f"{kind.summary}; {same}.", kind.data, None, None, None, None, command),
+        intended_use=kind.intended_use,
+        limits=(*kind.all_limits, f"Licence of the weights: {kind.licence}"),
+        label_noise=kind.label_noise,
+        notice=FROM_ELSEWHERE,
+        folder=str(folder),
+    )
+
+
+def _published(kind: Kind, source: Source) -> tuple[PublishedThreshold, ...]:
+    """Thresholds as the publisher states them; those in the file must be the same, or are taken."""
+    stated = dict(zip(kind.findings or (), kind.thresholds, strict=False))
+    held = dict(zip(source.findings, source.thresholds, strict=False))
+    found = []
+    for finding in source.findings:
+        known, stored = stated.get(finding, math.nan), held.get(finding, math.nan)
+        if not math.isnan(known) and not math.isnan(stored) and not math.isclose(known, stored, rel_tol=1e-5):
+            raise ImportRefused(
+                f"The file holds another threshold for {finding} than its publisher states.",
+                "Check which weights these are: give another --kind.",
+            )
+        if not math.isnan(known):
+            found.append(PublishedThreshold(finding, known, kind.thresholds_source))
+        elif not math.isnan(stored):
+            found.append(PublishedThreshold(finding, stored, "the file that was imported"))
+    return tuple(found)
+
+
+def _calibrated(preset: Preset, rows: Manifest, split: str, tell: Tell) -> Preset:
+    from cxrkit.training.finishing import fit_on_validation
+
+    fitted = fit_on_validation(preset, [rows], split, None, tell)
+    limits = tuple(text for text in fitted.limits if text not in NOT_CALIBRATED)
+    return dataclasses.replace(fitted, limits=(CALIBRATED.format(n=len(rows)), *limits))
