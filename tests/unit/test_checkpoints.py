@@ -98,6 +98,26 @@ def test_imagenet_weights_as_keras_publishes_them_fill_densenet(tmp_path):
     assert_fills_the_backbone(randomised(trained), store(trained, tmp_path, "h5"))
 
 
+def test_a_file_of_keras_with_other_names_inside_is_read_by_position(tmp_path, short, monkeypatch):
+    """As Keras reads it: the file that it publishes for MobileNetV2 has names that its network has not."""
+    monkeypatch.setattr(keras.applications, "DenseNet121", lambda **options: short_densenet(64))
+    path = store(short, tmp_path, "hdf5")
+    rename_layers(path, "old")
+    assert_fills_the_backbone(short, path)
+    with h5py.File(path, "r+") as h5:  # two layers that do not fit each other's place
+        h5.attrs["layer_names"] = h5.attrs["layer_names"][::-1]
+    with pytest.raises(WeightsMismatch, match="conv1_conv"):
+        load_imagenet(build_network("densenet121", 3, input_size=64), "densenet121", path)
+
+
+def rename_layers(path: Path, prefix: str) -> None:
+    with h5py.File(path, "r+") as h5:
+        names = [str(name) for name in h5.attrs["layer_names"]]
+        for name in names:
+            h5.move(name, f"{prefix}_{name}")
+        h5.attrs["layer_names"] = [f"{prefix}_{name}".encode() for name in names]
+
+
 def test_damaged_and_foreign_backbones_are_refused_and_change_nothing(tmp_path, short):
     network = build_network("densenet121", 3, input_size=64)
     before = [w.copy() for w in network.get_weights()]
@@ -143,6 +163,24 @@ def test_without_a_network_the_download_says_so(monkeypatch):
     with pytest.raises(WeightsMissing, match="could not be downloaded") as caught:
         load_imagenet(network, "densenet121")
     assert "--imagenet" in caught.value.remedy
+    assert "scripts/fetch_weights.py imagenet" in caught.value.remedy
+    assert "~" not in caught.value.remedy
+
+
+def test_what_keras_does_not_publish_is_asked_for_as_a_file(tmp_path):
+    network = build_network("cnn", 1, input_size=32)
+    before = network.get_layer("block3_conv").get_weights()[0]
+    for backbone in ("cnn", "resnet18"):
+        with pytest.raises(WeightsMissing, match=f"no ImageNet weights for {backbone}") as caught:
+            load_imagenet(network, backbone)
+        assert "--imagenet FILE" in caught.value.remedy
+    keras.utils.set_random_seed(7)
+    other = build_network("cnn", 5, input_size=None)  # another head does not matter
+    other.save_weights(tmp_path / "cnn.weights.h5")
+    load_imagenet(network, "cnn", tmp_path / "cnn.weights.h5")
+    after = network.get_layer("block3_conv").get_weights()[0]
+    np.testing.assert_array_equal(after, other.get_layer("block3_conv").get_weights()[0])
+    assert (after != before).any()
 
 
 def test_stored_weights_are_close_and_half_as_large(tmp_path):
