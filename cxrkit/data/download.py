@@ -69,7 +69,8 @@ def fetch(
         There is no network, or the server does not answer or refuses; the remedy names what to fetch
         by hand, from where, and where it goes.
     ChecksumMismatch
-        What arrived is not the publisher's file (it is removed), or what lies there is not (it is kept).
+        What arrived is not the publisher's file (it is removed), or what lies there is not (it is kept);
+        or the server offers more bytes than the file can have.
     StorageUnusable
         The folder cannot be written to, or the disk is or would be full.
     DownloadError
@@ -221,7 +222,10 @@ def _by_hand(chosen: PublicSet, missing: list[PublicFile]) -> str:
 def _digest(path: Path, algorithm: str) -> str:
     try:
         with path.open("rb") as source:
-            return hashlib.file_digest(source, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
+            begun = hashlib.new("sha1" if algorithm == "git-blob" else algorithm, usedforsecurity=False)
+            if algorithm == "git-blob":
+                begun.update(f"blob {os.fstat(source.fileno()).st_size}\0".encode())
+            return hashlib.file_digest(source, lambda: begun).hexdigest()
     except OSError as error:
         raise unwritable(error) from None
 

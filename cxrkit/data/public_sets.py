@@ -32,19 +32,21 @@ class Checksum:
     Attributes
     ----------
     algorithm
-        Name of the hash function.
+        Name of the hash function; ``"git-blob"`` is the number that git gives a file: the SHA-1 of
+        ``blob``, its length in bytes, a zero byte, and its bytes.
     digest
         In lower-case hexadecimal.
     source
         Who says so.
     """
 
-    algorithm: Literal["md5", "sha256"]
+    algorithm: Literal["md5", "sha256", "git-blob"]
     digest: str
     source: str
 
     def __post_init__(self) -> None:
-        if len(self.digest) != {"md5": 32, "sha256": 64}[self.algorithm] or set(self.digest) - set("0123456789abcdef"):
+        digits = {"md5": 32, "git-blob": 40, "sha256": 64}[self.algorithm]
+        if len(self.digest) != digits or set(self.digest) - set("0123456789abcdef"):
             raise ValueError(f"not a {self.algorithm} in lower-case hexadecimal: {self.digest}")
 
 
@@ -64,6 +66,8 @@ class PublicFile:
         Of its bytes, or None where nobody trustworthy has published one.
     unverified_because
         Why there is no checksum; empty where there is one.
+    most
+        Bytes beyond which it cannot be the file, where its size is not known; None for no such bound.
     """
 
     name: str
@@ -71,6 +75,7 @@ class PublicFile:
     size: int | None
     checksum: Checksum | None
     unverified_because: str = ""
+    most: int | None = None
 
     def __post_init__(self) -> None:
         if (self.checksum is None) != bool(self.unverified_because):
@@ -84,7 +89,7 @@ class PublicFile:
 
 @dataclass(frozen=True)
 class PublicSet:
-    """A public set of radiographs, or the part of one that is fetched together.
+    """A public set of radiographs, the part of one that is fetched together, or public weights.
 
     Attributes
     ----------

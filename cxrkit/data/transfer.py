@@ -80,7 +80,7 @@ def transfer(file: PublicFile, part: Path, *, by_hand: str, progress: Progress |
     SourceUnreachable
         There is no network, the server refuses, or the connection drops again and again.
     ChecksumMismatch
-        The server offers a file of another length than the publisher's.
+        The server offers a file of another length than the publisher's, or a longer one than it can be.
     StorageUnusable
         The part file cannot be written.
     """
@@ -141,6 +141,8 @@ def _attempt(
             have = 0
         limit = file.size if total is None else total
         have = _receive(file, response, part, have, limit, progress)
+    if file.most is not None and have > file.most:
+        raise _too_long(file, part)
     if limit is not None and have < limit:
         raise _Dropped("the connection was dropped")
 
@@ -166,6 +168,8 @@ def _begin(file: PublicFile, response: Any, part: Path, have: int, by_hand: str)
             f"{_host(file)} offers {file.name} with {total} bytes in place of {file.size}.",
             "It is not the published file, so nothing was kept: look at the publisher's page for what has changed.",
         )
+    if total is not None and file.most is not None and total > file.most:
+        raise _too_long(file, part)
     if response.status != 206:
         discard(part)  # before the new validator is noted, lest old bytes be taken for what it describes
     # Weak validators do not promise equal bytes, so RFC 9110 forbids them here.
@@ -175,16 +179,26 @@ def _begin(file: PublicFile, response: Any, part: Path, have: int, by_hand: str)
     return total
 
 
+def _too_long(file: PublicFile, part: Path) -> ChecksumMismatch:
+    """Drop what has come of a file that is longer than it can be."""
+    discard(part)
+    return ChecksumMismatch(
+        f"{_host(file)} offers {file.name} with more than the {file.most} bytes that it can have.",
+        "It is not the published file, so nothing was kept: look at the publisher's page for what has changed.",
+    )
+
+
 def _receive(
     file: PublicFile, response: Any, part: Path, have: int, limit: int | None, progress: Progress | None
 ) -> int:
-    """Append what arrives, up to `limit` bytes in all; return the length of the part."""
+    """Append what arrives, up to `limit` bytes in all or one more than there can be; return the part's length."""
+    stop = limit if limit is not None or file.most is None else file.most + 1
     try:
         with part.open("ab" if have else "wb") as sink:
             while True:
                 if progress is not None:
                     progress(file.name, have, limit)
-                chunk = b"" if have == limit else _read(response, _CHUNK if limit is None else limit - have)
+                chunk = b"" if have == stop else _read(response, _CHUNK if stop is None else stop - have)
                 if not chunk:
                     return have
                 sink.write(chunk)

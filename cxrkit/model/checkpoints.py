@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from cxrkit.data.public_weights import IMAGENET, keras_models, own_backbone
 from cxrkit.errors import WeightsCorrupt, WeightsMismatch, WeightsMissing
 from cxrkit.model.backbones import backbone_row
 from cxrkit.model.network import backbone_layers
@@ -96,7 +97,8 @@ def load_imagenet(network: keras.Model, backbone: str, path: str | os.PathLike[s
         Its name in the table.
     path
         A local file in Keras' ``.h5``, ``.hdf5`` or ``.weights.h5`` form. None lets Keras take its own
-        file, from its cache or from the network.
+        file, from its cache or from the network; for a backbone that Keras lacks, the file that
+        ``fetch_weights.py imagenet`` has put beside them.
 
     Raises
     ------
@@ -122,9 +124,14 @@ def _application(name: str, weights: str | None) -> dict[str, Arrays]:
 
 def _published(application: str | None, backbone: str) -> dict[str, Arrays]:
     if application is None:
+        fetched = keras_models() / own_backbone(backbone)
+        if fetched.is_file():
+            return read_layers(fetched)[0]
+        fetchable = f"Run: python scripts/fetch_weights.py imagenet --backbone {backbone}. Or give"
         raise WeightsMissing(
             f"Keras publishes no ImageNet weights for {backbone}.",
-            f"Give a file written by Keras' save_weights for cxrkit's {backbone} with --imagenet FILE,"
+            f"{fetchable if backbone in IMAGENET else 'Give'} a file written by Keras' save_weights for cxrkit's"
+            f" {backbone} with --imagenet FILE,"
             " or train with --imagenet none.",
         )
     try:
@@ -132,8 +139,9 @@ def _published(application: str | None, backbone: str) -> dict[str, Arrays]:
     except Exception as error:  # Keras raises a bare Exception when its download fails
         raise WeightsMissing(
             f"The ImageNet weights of {backbone} could not be downloaded ({type(error).__name__}).",
-            "Run: python scripts/fetch_weights.py imagenet. Or place Keras' own file in the folder .keras/models of"
-            " your home folder, or give it with --imagenet FILE, or train with --imagenet none.",
+            f"Run: python scripts/fetch_weights.py imagenet --backbone {backbone}. Or place Keras' own file in"
+            " the folder .keras/models of your home folder, or give it with --imagenet FILE, or train"
+            " with --imagenet none.",
         ) from None
 
 
