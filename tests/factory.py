@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +28,24 @@ FOURTEEN = [
 ]
 
 
+def randomise(network: Any, seed: int) -> None:
+    """Give all normalisation random statistics: untrained, it is the identity, which would hide mistakes."""
+    import keras
+
+    random = np.random.default_rng(seed)
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            channels = layer.gamma.shape[0]
+            layer.set_weights(
+                [
+                    random.uniform(0.6, 1.4, channels),
+                    random.normal(0, 0.2, channels),
+                    random.normal(0, 0.2, channels),
+                    random.uniform(0.5, 1.5, channels),
+                ]
+            )
+
+
 def make_preset(
     folder: Path,
     name: str = "tiny",
@@ -48,18 +67,7 @@ def make_preset(
 
     keras.utils.set_random_seed(seed)
     network = build_network(backbone, len(findings), input_size=input_size, head=head)
-    random = np.random.default_rng(seed)
-    for layer in network.layers:  # untrained normalisation is the identity, which would hide mistakes
-        if isinstance(layer, keras.layers.BatchNormalization):
-            channels = layer.gamma.shape[0]
-            layer.set_weights(
-                [
-                    random.uniform(0.6, 1.4, channels),
-                    random.normal(0, 0.2, channels),
-                    random.normal(0, 0.2, channels),
-                    random.uniform(0.5, 1.5, channels),
-                ]
-            )
+    randomise(network, seed)
     target = folder / name
     target.mkdir(parents=True)
     save_weights(network, target / "model.weights.h5", findings)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -235,19 +235,30 @@ def match_head(network: keras.Model, layers: dict[str, Arrays]) -> dict[str, Arr
     return found
 
 
-def find_backbone(layers: dict[str, Arrays], known: Sequence[str]) -> str:
-    """Name of the backbone whose layers are all there, by their names.
+SIGNATURES = {
+    "densenet121": "conv5_block16_2_conv",
+    "resnet50": "conv5_block3_3_conv",
+    "resnet18": "stage4_block2_2_conv",
+    "vgg16": "block5_conv3",
+    "mobilenetv2": "Conv_1",
+    "efficientnetb0": "top_conv",
+    "cnn": "block5_conv",
+}
+"""Backbone -> a layer that it alone has, by which it is recognised without building every one."""
+
+
+def find_backbone(layers: dict[str, Arrays]) -> str:
+    """Name of the backbone that the layers are of; whether all of them are there shows later.
 
     Raises
     ------
     WeightsMismatch
-        There is none.
+        They are of none, or of more than one.
     """
-    for name in known:
-        stock = backbone_row(name).build(64)
-        if all(layer.name in layers for layer in stock.layers if layer.weights):
-            return name
-    raise WeightsMismatch(
-        "The layers of the file are those of no known backbone.",
-        f"The known ones are {', '.join(known)}; their layers must have Keras' own names.",
-    )
+    found = [name for name, layer in SIGNATURES.items() if layer in layers]
+    if len(found) != 1:
+        raise WeightsMismatch(
+            "The layers of the file are those of no known backbone.",
+            f"The known ones are {', '.join(SIGNATURES)}; their layers must have Keras' own names.",
+        )
+    return found[0]

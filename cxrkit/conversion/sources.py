@@ -16,6 +16,7 @@ from cxrkit.errors import ImportRefused, WeightsMissing
 from cxrkit.model.checkpoints import Arrays
 
 Floats = npt.NDArray[np.float32]
+S4_BACKBONE = "densenet121"
 Logits = Callable[[Floats], Floats]
 
 
@@ -113,7 +114,6 @@ def open_keras(
         read_weights,
         read_whole,
     )
-    from cxrkit.model.backbones import BACKBONES
     from cxrkit.model.checkpoints import read_layers
     from cxrkit.model.network import build_network
 
@@ -138,7 +138,7 @@ def open_keras(
     names = settle_findings(outputs, kind.findings, findings, own)
     if "" in names:
         raise ImportRefused("An output without a name cannot be left out of a network of Keras.", ORDER)
-    backbone = backbone or ("densenet121" if kind.name == "s4" else find_backbone(layers, list(BACKBONES)))
+    backbone = backbone or (S4_BACKBONE if kind.name == "s4" else find_backbone(layers))
     head = head or ("gap-dense" if _dense_layers(layers) == 1 else "dense-stack")
     if logits is None:
         logits = read_weights(file, backbone, head, outputs, size).logits
