@@ -58,6 +58,8 @@ def parse(arguments: Sequence[str], description: str | None) -> argparse.Namespa
     options.sources = getattr(options, "sources", None) or []
     if not (options.list_recipes or options.recipe or options.model_type):
         parser.error("name a --recipe or a --model-type; --list-recipes shows what there is")
+    if options.run is not None and options.resume:
+        parser.error("--run names the folder and goes on with what it holds: leave --resume out")
     if options.start is not None and options.imagenet not in (None, "none"):
         parser.error("--start and --imagenet are two different starts: give one")
     return options
@@ -102,6 +104,8 @@ def _where(parser: argparse.ArgumentParser) -> None:
     add("--runs", type=Path, default=Path("runs"), metavar="FOLDER", help="where runs stand (default: runs)")
     add("--resume", nargs="?", const=True, default=False, metavar="RUN", help="go on with an interrupted run: its "
         "folder, or the newest one of this name, recipe and data")  # fmt: skip
+    add("--run", type=Path, metavar="FOLDER", help="a folder of your own choice for the run instead: begun, or gone on "
+        "with where it holds one")  # fmt: skip
     add("--progress", choices=["auto", "bar", "lines", "json", "quiet"], default="auto", help="how to show progress "
         "(default: a bar on a terminal, else lines)")  # fmt: skip
     add("--distribute", action="store_true", help="divide each batch among all devices (backend jax)")

@@ -45,7 +45,8 @@ def launch(options: argparse.Namespace, arguments: Sequence[str]) -> int:
         return 2
     except KeyboardInterrupt:
         ends("stopped", "stopped by the user")
-        how = f"Go on with the same command and --resume {opened[0].path}." if opened else "Nothing was begun yet."
+        again = "" if options.run is not None else f" and --resume {opened[0].path}" if opened else ""
+        how = f"Go on with the same command{again}." if opened else "Nothing was begun yet."
         print(f"Stopped. {how}", file=sys.stderr)
         return INTERRUPTED
     except BaseException:
@@ -66,7 +67,7 @@ def _run(options: argparse.Namespace, arguments: Sequence[str], display: Display
     return run_training(
         recipe,
         [Source(**source) for source in sources],
-        Place(options.runs, options.resume if isinstance(options.resume, bool) else Path(options.resume)),
+        _place(options),
         command=public_command(arguments),
         reporter=display,
         name=options.name or "",
@@ -78,6 +79,11 @@ def _run(options: argparse.Namespace, arguments: Sequence[str], display: Display
         distribute=options.distribute,
         opened=begins,
     )
+
+
+def _place(options: argparse.Namespace) -> Place:
+    resume = options.resume if isinstance(options.resume, bool) else Path(options.resume)
+    return Place(options.runs, resume, options.run)
 
 
 def _overrides(options: argparse.Namespace) -> Overrides:

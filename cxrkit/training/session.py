@@ -125,6 +125,8 @@ def run_training(
     with _recorded(
         folder, name=name, recipe=recipe, parts=parts, command=command, identity=identity, start=begun_with
     ) as record:
+        if devices:
+            reporter.line(f"each batch is divided among {len(devices)} devices")
         with data_parallel(devices):
             network = _train(recipe, parts, folder, Several(log, reporter), initial, identity)
         epochs = [sum(row["stage"] == number for row in log.history) for number in range(1, len(recipe.stages) + 1)]

@@ -133,6 +133,20 @@ def test_a_run_leaves_a_folder_that_tells_everything(train, folder, base, capsys
     XRayModelManager(shown)
 
 
+def test_a_folder_of_ones_own_choice_is_begun_and_gone_on_with(train, folder, base, monkeypatch):
+    places = []
+
+    def fake(recipe, sources, place, **more):
+        places.append(place)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cxrkit.training.launch.run_training", fake)
+    assert train(*base, "--run", folder / "here") == 130
+    assert places[0].exactly == folder / "here"
+    with pytest.raises(SystemExit):
+        train(*base, "--run", folder / "here", "--resume")
+
+
 def test_ctrl_c_stops_after_the_batch_and_resume_goes_on(train, folder, base, capsys, monkeypatch):
     write(folder / "recipe.json", toy(stages=(Stage(32, 2, 4, 1e-3),)))
     heard = []
