@@ -167,7 +167,8 @@ def test_without_a_network_the_download_says_so(monkeypatch):
     assert "~" not in caught.value.remedy
 
 
-def test_what_keras_does_not_publish_is_asked_for_as_a_file(tmp_path):
+def test_what_keras_does_not_publish_is_asked_for_as_a_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))  # where nobody has put a fetched file
     network = build_network("cnn", 1, input_size=32)
     before = network.get_layer("block3_conv").get_weights()[0]
     for backbone in ("cnn", "resnet18"):
