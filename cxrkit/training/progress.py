@@ -8,7 +8,7 @@ from typing import Any, Protocol
 EpochRow = dict[str, Any]
 """What is known of a finished epoch: ``stage``, ``trainable``, ``size``, ``epoch``, ``loss``,
 ``learning_rate``, ``seconds``, ``validation_loss``, ``validation_accuracy`` and ``validation_auroc`` (by
-finding, and ``"mean"``); stages and epochs are counted from 1."""
+finding, and ``"mean"``), what validation cannot tell being None; stages and epochs are counted from 1."""
 
 
 class Reporter(Protocol):

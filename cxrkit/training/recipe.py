@@ -128,15 +128,22 @@ class Recipe:
     pretrained
         Whether the backbone starts from ImageNet's weights, unless the caller says otherwise.
     optimizer, weight_decay
-        ``"adamw"`` decays kernels decoupled from the gradient; ``"adam"`` takes no decay.
+        ``"adamw"`` decays kernels decoupled from the gradient; ``"adam"`` takes no decay. Both clip the
+        gradient of each variable to norm 1.
+    warmup
+        Share of a stage's steps in which the learning rate of the schedule ``"cosine"`` rises from a hundredth.
+    momentum
+        Of the moving averages of batch normalisation.
     class_weights
         Of the two terms of the cross-entropy, per finding: ``"prevalence"`` (1 - prevalence and
-        prevalence), ``"balanced"`` (n / 2 positives and n / 2 negatives), or ``"none"`` (1 and 1).
+        prevalence), ``"balanced"`` (n / 2 positives and n / 2 negatives), or ``"none"`` (1 and 1); see
+        `cxrkit.training.weighting.class_weights`.
     label_smoothing
-        e: a label y is taught as y (1 - e) + e / 2.
+        e: a known label y is taught as y (1 - e) + e / 2.
     sampling
         Order of an epoch: ``"shuffled"``; ``"stratified"``, every batch in the proportions of the whole;
-        ``"balanced"``, images of each finding (and of none) drawn equally often.
+        ``"balanced"``, images of each finding (and of none) drawn equally often. An image counts to its
+        rarest positive finding; see `cxrkit.training.sampling.epoch_order`.
     """
 
     name: Name
