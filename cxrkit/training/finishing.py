@@ -85,7 +85,7 @@ def training_record(
     """What the card says of the training; `epochs` that each stage had, which may have stopped early."""
     whose = {"all": "", "top": " of the top", "head": " of the head"}
     words = [
-        f"{done} epochs{whose[stage.trainable]} at {stage.size} px, batches of {stage.batch}, "
+        f"{done} epoch{'s' * (done != 1)}{whose[stage.trainable]} at {stage.size} px, batches of {stage.batch}, "
         f"{_OPTIMIZERS[recipe.optimizer]} at {stage.learning_rate:g}"
         for stage, done in zip(recipe.stages, epochs, strict=True)
     ]

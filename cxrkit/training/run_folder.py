@@ -6,13 +6,19 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from cxrkit.errors import TrainingError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _STAMP = "%Y%m%d_%H%M%S"
@@ -86,9 +92,46 @@ def new_run(
         except OSError:
             break
         return folder
-    raise TrainingError(
+    raise _unmakable()
+
+
+def _unmakable() -> TrainingError:
+    return TrainingError(
         "The folder of the run cannot be made.", "Name a folder that you may write to with --runs FOLDER."
     )
+
+
+@contextmanager
+def held(folder: RunFolder) -> Iterator[None]:
+    """Keep the folder of a run for this process, made if need be; a kill frees it, too.
+
+    Where the system or the disk knows no locks nothing is kept.
+
+    Raises
+    ------
+    TrainingError
+        Another process holds it, or it cannot be made.
+    """
+    try:
+        folder.path.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        raise _unmakable() from None
+    if fcntl is None:
+        yield
+        return
+    handle = os.open(folder.path, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise TrainingError(
+                "The run is still going on in another process.", "Wait for its end, or stop it and resume it then."
+            ) from None
+        except OSError:
+            pass  # a network disk without locks
+        yield
+    finally:
+        os.close(handle)
 
 
 def read_record(folder: RunFolder) -> dict[str, Any] | None:

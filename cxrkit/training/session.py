@@ -20,7 +20,7 @@ from cxrkit.training.finishing import copy_preset, finish, total_counts, trainin
 from cxrkit.training.interruption import Interruption
 from cxrkit.training.progress import Reporter, Several
 from cxrkit.training.recipe import Recipe
-from cxrkit.training.run_folder import RunFolder, check_name, existing_run, new_run, newest_unfinished
+from cxrkit.training.run_folder import RunFolder, check_name, existing_run, held, new_run, newest_unfinished
 from cxrkit.training.run_log import RunLog
 from cxrkit.training.run_record import RunRecord, count_patients, identity_of
 from cxrkit.training.sources import Parts, Source, split_sources
@@ -120,11 +120,10 @@ def run_training(
     begun_with = start_record(imagenet, start, initial)
     identity = identity_of(recipe, parts, begun_with)
     folder = _folder(place, name, identity)
-    opened(folder)
-    log = RunLog(folder)
-    with _recorded(
-        folder, name=name, recipe=recipe, parts=parts, command=command, identity=identity, start=begun_with
-    ) as record:
+    content = {"recipe": recipe, "parts": parts, "command": command, "identity": identity, "start": begun_with}
+    with held(folder), _recorded(folder, name=name, **content) as record:
+        opened(folder)
+        log = RunLog(folder)
         if devices:
             reporter.line(f"each batch is divided among {len(devices)} devices")
         with data_parallel(devices):

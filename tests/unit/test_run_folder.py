@@ -18,7 +18,7 @@ from cxrkit.errors import TrainingError
 from cxrkit.training import surroundings
 from cxrkit.training.named import find_recipe
 from cxrkit.training.population import data_lines, population_of
-from cxrkit.training.run_folder import RunFolder, existing_run, new_run, newest_unfinished
+from cxrkit.training.run_folder import RunFolder, existing_run, held, new_run, newest_unfinished
 from cxrkit.training.run_log import RunLog, flat
 from cxrkit.training.run_record import RunRecord, count_patients, data_record
 from cxrkit.training.sources import Parts
@@ -74,6 +74,14 @@ def test_a_named_run_must_be_one_and_match(tmp_path):
     folder.record.write_text("[1]")
     with pytest.raises(TrainingError, match="holds no run"):
         existing_run(folder.path, IDENTITY)
+
+
+def test_a_run_that_goes_on_is_not_resumed_by_another_process(tmp_path):
+    folder = RunFolder(tmp_path / "r")
+    with held(folder), pytest.raises(TrainingError, match="still going on"), held(folder):
+        pytest.fail("two hold one folder")
+    with held(folder):  # free again
+        assert list(folder.path.iterdir()) == []
 
 
 def manifest(**columns):

@@ -70,7 +70,7 @@ def test_training_gives_a_calibrated_preset(finished):
     assert preset.calibration["Mass"].split == "val (cut out of train)"
     assert preset.training.images + preset.training.validation_images == 72  # never a test row
     assert preset.training.summary == (
-        "2 epochs at 32 px, batches of 8, AdamW at 0.003; 1 epochs at 48 px, batches of 8, AdamW at 0.001"
+        "2 epochs at 32 px, batches of 8, AdamW at 0.003; 1 epoch at 48 px, batches of 8, AdamW at 0.001"
     )
     assert {p.rule for p in preset.operating_points} == {"youden", "screening", "rule-in"}
     for point in preset.operating_points:  # the kept scores say the same as the fit
