@@ -30,6 +30,12 @@ _TEXTS: dict[str, FindingText] = {
     "Fibrosis": FindingText("Fibrosis", "Scarring of lung tissue: fine or coarse lines, lost volume."),
     "Pleural_Thickening": FindingText("Pleural thickening", "The lining of the lung is thicker than normal."),
     "Hernia": FindingText("Hiatal hernia", "Stomach or bowel above the diaphragm, often behind the heart."),
+    "Lung_Lesion": FindingText("Lung lesion", "A nodule, a mass or another circumscribed change of the lung."),
+    "Lung_Opacity": FindingText("Lung opacity", "Any denser area in the lung, whatever its cause."),
+    "Fracture": FindingText("Fracture", "A broken bone, mostly of a rib; on such a small picture easily missed."),
+    "Enlarged_Cardiomediastinum": FindingText(
+        "Enlarged cardiomediastinum", "The shadow of heart and great vessels is wider than it should be."
+    ),
 }
 
 

@@ -225,13 +225,14 @@ def _convert(source: Source, rule: Rule, first: Path | None, target: Path) -> Pa
     """Write our weights, and compare the network as stored with the source."""
     import keras
 
+    from cxrkit.conversion.keras_source import match_head
     from cxrkit.model.checkpoints import assign, load_imagenet, read_layers, save_weights
     from cxrkit.model.network import build_network
 
     network = build_network(source.backbone, len(source.findings), input_size=rule.input_size, head=source.head)
     if first is not None:
         load_imagenet(network, source.backbone, first)
-    assign(network, source.layers, file="to import")
+    assign(network, match_head(network, source.layers), file="to import")
     save_weights(network, target, source.findings, exact=True)
     assign(network, read_layers(target)[0], file=target.name)  # what is compared is what was stored
 

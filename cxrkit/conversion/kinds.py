@@ -94,7 +94,7 @@ KINDS: dict[str, Kind] = {
         Kind(
             name="s4",
             form="keras",
-            title="DenseNet-121 of the course notebook, 14 findings (Keras 2)",
+            title="Course notebook (Keras 2)",
             findings=(
                 *("Cardiomegaly", "Emphysema", "Effusion", "Hernia", "Infiltration", "Mass", "Nodule", "Atelectasis"),
                 *("Pneumothorax", "Pleural_Thickening", "Pneumonia", "Fibrosis", "Edema", "Consolidation"),
@@ -111,7 +111,7 @@ KINDS: dict[str, Kind] = {
         Kind(
             name="chexnet",
             form="torch",
-            title="CheXNet replication (reproduce-chexnet), 14 findings",
+            title="CheXNet replication",
             findings=(
                 *("Atelectasis", "Cardiomegaly", "Effusion", "Infiltration", "Mass", "Nodule", "Pneumonia"),
                 *("Pneumothorax", "Consolidation", "Edema", "Emphysema", "Fibrosis", "Pleural_Thickening", "Hernia"),
@@ -127,16 +127,16 @@ KINDS: dict[str, Kind] = {
             data=("NIH ChestX-ray14, the training part of the repository's own split (not the official one of NIH).",),
             licence="BSD-3-Clause, (c) 2018 John Zech (jrzech/reproduce-chexnet).",
             limits=(
-                "Its publisher measured a mean AUROC of 0.838 on 22,433 images of its own split; 17,220 of these are "
-                "not in the official test list of NIH, and neither number was measured here.",
-                "Trained on mirrored images: it cannot tell left from right.",
+                "Its publisher states a mean AUROC of 0.838 on 22,433 images of its own split, most of which are not "
+                "in the official test list of NIH; that number was not measured here.",
+                "Trained on images mirrored at random: it was not taught left from right.",
             ),
             label_noise=_NIH_LABELS,
         ),
         Kind(
             name="torchvision",
             form="torch",
-            title="DenseNet-121 from a checkpoint of PyTorch",
+            title="Imported from PyTorch",
             findings=None,
             geometry="crop",
             intensity="imagenet",
@@ -149,7 +149,7 @@ KINDS: dict[str, Kind] = {
         Kind(
             name="txrv-all",
             form="torch",
-            title="TorchXRayVision DenseNet-121 'all', 18 findings",
+            title="TorchXRayVision, all sets",
             findings=(*_XRV_LABELS, *_XRV_MORE),
             geometry="crop",
             intensity="xrv",
@@ -174,7 +174,7 @@ KINDS: dict[str, Kind] = {
         Kind(
             name="txrv-nih",
             form="torch",
-            title="TorchXRayVision DenseNet-121 'nih', 14 findings",
+            title="TorchXRayVision, NIH",
             findings=(*_XRV_LABELS, "", "", "", ""),
             geometry="crop",
             intensity="xrv",
@@ -195,7 +195,7 @@ KINDS: dict[str, Kind] = {
         Kind(
             name="txrv",
             form="torch",
-            title="TorchXRayVision DenseNet-121",
+            title="TorchXRayVision",
             findings=None,
             geometry="crop",
             intensity="xrv",
@@ -209,7 +209,7 @@ KINDS: dict[str, Kind] = {
         Kind(
             name="keras",
             form="keras",
-            title="Network from a file of Keras",
+            title="Imported from Keras",
             findings=None,
             geometry=None,
             intensity=None,

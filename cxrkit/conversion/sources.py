@@ -31,7 +31,7 @@ class Source:
     backbone, head
         Of this project's table.
     layers
-        Name -> arrays, for `cxrkit.model.checkpoints.assign`.
+        Name -> arrays; dense layers may have names of their own.
     logits
         The source network itself: (n, S, S, 3) -> (n, findings), logits.
     thresholds
@@ -110,12 +110,10 @@ def open_keras(
         check_description,
         description,
         find_backbone,
-        match_head,
         read_weights,
         read_whole,
     )
     from cxrkit.model.checkpoints import read_layers
-    from cxrkit.model.network import build_network
 
     file = Path(path)
     if not file.exists():
@@ -142,8 +140,7 @@ def open_keras(
     head = head or ("gap-dense" if _dense_layers(layers) == 1 else "dense-stack")
     if logits is None:
         logits = read_weights(file, backbone, head, outputs, size).logits
-    network = build_network(backbone, outputs, input_size=size, head=head)
-    return Source(names, backbone, head, match_head(network, layers), logits, rounded=file.is_dir())
+    return Source(names, backbone, head, layers, logits, rounded=file.is_dir())
 
 
 def _dense_layers(layers: dict[str, Arrays]) -> int:

@@ -160,9 +160,11 @@ def _published(preset: Preset) -> str:
     """Thresholds of the weights' publisher, apart from what was fitted here."""
     if not preset.published_thresholds:
         return ""
-    rows = [[finding_text(p.finding).label, percent(p.threshold), p.source] for p in preset.published_thresholds]
-    note = "Published thresholds, on the probability that the network gives itself; not fitted and not checked here."
-    return _paragraph(note) + _table(["Finding", "Threshold", "Published by"], rows)
+    sources = ", ".join(dict.fromkeys(p.source for p in preset.published_thresholds))
+    note = f"Published with the weights ({sources}), on the probability that the network gives itself. "
+    note += "Not fitted and not checked here."
+    rows = [[finding_text(p.finding).label, percent(p.threshold)] for p in preset.published_thresholds]
+    return _paragraph(note) + _table(["Finding", "Published threshold"], rows)
 
 
 def _calibration(preset: Preset) -> str:

@@ -113,6 +113,7 @@ def plain(text: str) -> str:
 
 def not_a_device(notice: str = "") -> None:
     """The line that stands on every page, after the preset's own notice where it has one."""
-    better = " Better ones: train your own with scripts/train.py (see README)." if notice else ""
+    demonstration = notice.startswith("Demonstration")
+    better = " Better ones: train your own with scripts/train.py (see README)." if demonstration else ""
     lead = f'<span class="cx-notice"><b>{escape(notice)}</b>{better}</span> ' if notice else ""
     st.html(f'<div class="cx-strip" role="note">{lead}<span>{escape(DISCLAIMER)}</span></div>')

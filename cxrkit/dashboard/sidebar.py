@@ -98,10 +98,15 @@ def explain_choice(choice: Choice, finding: str) -> None:
             return
         if choice.rule == "published":
             source = next(p.source for p in preset.published_thresholds if p.finding == finding)
-            st.html(_pairs([("Threshold", percent(at.threshold)), ("Published by", source)]))
+            st.html(_pairs([("Threshold", percent(at.threshold)), ("Source", source)]))
             st.html(
                 '<p class="cx-side">Its sensitivity and specificity are not known here, so no predictive values can be '
                 "given.</p>"
+            )
+        elif not preset.operating_points:
+            st.html(
+                '<p class="cx-side cx-warn">Nothing was fitted for these weights: sensitivity and specificity of your '
+                "own threshold are not known, so no predictive values can be given.</p>"
             )
         elif at.point is None:
             st.html(
@@ -110,9 +115,7 @@ def explain_choice(choice: Choice, finding: str) -> None:
             )
         else:
             st.html(_pairs([("Threshold", percent(at.threshold)), *_rates(at.point)]))
-        if not at.supported and not preset.operating_points:
-            st.html('<p class="cx-side cx-warn">No operating point was fitted for these weights.</p>')
-        elif not at.supported:
+        if not at.supported and preset.operating_points:
             st.html('<p class="cx-side cx-warn">Not supported: too few cases to fit on. Do not rely on it.</p>')
         if at.point is not None:
             _predictive_values(preset, at.point)

@@ -136,15 +136,16 @@ def test_our_network_gives_torchvisions_logits(
     assert np.abs(source.logits(images) - theirs).max() < 1e-4
 
 
-def logits_of(preset: Preset, picture: Any) -> tuple[np.ndarray, np.ndarray]:
+def logits_of(preset: Preset, picture: Any, grid: tuple[int, int] = (7, 7)) -> tuple[np.ndarray, np.ndarray]:
     manager = XRayModelManager(preset)
     assert manager.get_gradcam_layer() == "conv5_block16_concat"
     reading = manager.read(picture)
     assert list(reading.explanations) == list(preset.findings)
-    assert reading.explanations[preset.findings[0]].map.shape == (7, 7)
+    assert reading.explanations[preset.findings[0]].map.shape == grid
     return np.array([reading.prediction.score(f).logit for f in preset.findings]), manager.preprocess(picture)
 
 
+@pytest.mark.timeout(300)
 def test_a_chexnet_checkpoint_becomes_a_preset_that_reads(torchvision_network: torch.nn.Module, tmp_path: Path) -> None:
     file = tmp_path / "checkpoint"
     torch.save({"model": with_sigmoid(torchvision_network)}, file)
@@ -165,12 +166,12 @@ def test_a_torchxrayvision_network_becomes_a_preset_with_its_thresholds(xrv_netw
 
     file = tmp_path / "all.pt"
     torch.save(xrv_network, file)
-    preset = import_weights(file, "txrv-all", tmp_path / "txrv-all")
+    preset = import_weights(file, "txrv-all", tmp_path / "txrv-all", wishes=Wishes(input_size=64))
     published = model_urls["all"]
     assert preset.findings == tuple(label.replace(" ", "_") for label in published["labels"])
     assert [p.threshold for p in preset.published_thresholds] == published["op_threshs"]
     picture = phantom(size=300)
-    found, tensor = logits_of(preset, picture)
+    found, tensor = logits_of(preset, picture, (2, 2))
     assert tensor.min() < -900
     with torch.no_grad():
         theirs = xrv_network(torch.from_numpy(tensor[..., :1].transpose(0, 3, 1, 2).copy())).numpy()[0]
@@ -324,3 +325,12 @@ def test_the_inputs_of_the_comparison_are_prepared_as_radiographs_are() -> None:
     assert images.shape == (4, 64, 64, 3)
     assert -1024 <= images.min() < -1000
     assert 1000 < images.max() <= 1024
+
+
+def test_every_backbone_is_recognised_by_a_layer_of_its_own() -> None:
+    from cxrkit.conversion.keras_source import SIGNATURES
+    from cxrkit.model.backbones import BACKBONES
+
+    names = {name: {layer.name for layer in row.build(64).layers if layer.weights} for name, row in BACKBONES.items()}
+    for name, signature in SIGNATURES.items():
+        assert [one for one, layers in names.items() if signature in layers] == [name]

@@ -1,5 +1,6 @@
 """scripts/calculate_loss.py through its main(), on a weights folder made for the test."""
 
+import dataclasses
 import hashlib
 import importlib.util
 import json
@@ -223,3 +224,16 @@ def test_the_shipped_file_is_fresh():
         [sys.executable, str(SCRIPT), "--check"], cwd="/", env=env, capture_output=True, text=True, timeout=60
     )
     assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_a_preset_without_counts_is_left_out_and_named(script, config, tmp_path, capsys):
+    imported = dataclasses.replace(make_preset("imported", COUNTS["pneumonia"]), label_counts=())
+    imported.save(tmp_path / "weights" / "imported")
+    assert script.main(["--config", str(config)]) == 0
+    assert set(json.loads(config.read_bytes())) == set(COUNTS)
+    assert "Left out: imported" in capsys.readouterr().err
+    table = tmp_path / "labels.csv"
+    table.write_text("image,Pneumonia\na.png,1\nb.png,0\n")
+    assert script.main(["--config", str(config), "--manifest", str(table), "--preset", "imported"]) == 0
+    assert json.loads(config.read_bytes())["imported"]["findings"][0]["prevalence"] == 0.5
+    assert "Left out" not in capsys.readouterr().err

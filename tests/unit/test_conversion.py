@@ -21,6 +21,7 @@ from cxrkit.conversion.naming import read_findings, settle_findings
 from cxrkit.conversion.parity import compare
 from cxrkit.errors import ImportRefused, WeightsCorrupt, WeightsMismatch, WeightsMissing
 from cxrkit.imaging.phantom import phantom, phantom_png
+from cxrkit.imaging.preprocessing import to_tensor
 from cxrkit.model.backbones import BACKBONES
 from cxrkit.model.manager import XRayModelManager
 from cxrkit.model.network import build_network
@@ -75,7 +76,7 @@ class _silence:
 
 def expected(network: keras.Model, preset: Preset) -> np.ndarray:
     """Logits of the source network for the phantom."""
-    tensor = XRayModelManager(preset).preprocess(phantom(size=100))
+    tensor = to_tensor(phantom(size=100), preset)
     p = keras.ops.convert_to_numpy(network(tensor, training=False)).astype(np.float64)
     return np.asarray(np.log(p / (1 - p))[0])
 
@@ -133,7 +134,7 @@ def test_the_source_projects_files_load_in_two_steps(tmp_path: Path, monkeypatch
     assert preset.findings[:3] == ("Cardiomegaly", "Emphysema", "Effusion")
     assert preset.intensity == "sample-standard"
     reading = XRayModelManager(preset).read(phantom(size=100))
-    tensor = XRayModelManager(preset).preprocess(phantom(size=100))
+    tensor = to_tensor(phantom(size=100), preset)
     theirs = keras.ops.convert_to_numpy(whole(tensor, training=False))[0]
     np.testing.assert_allclose([reading.prediction.score(f).logit for f in preset.findings], theirs, atol=1e-4)
 
@@ -277,15 +278,8 @@ def test_what_a_preset_must_know_is_asked_for(wishes: Wishes, words: str, saved:
     assert not (tmp_path / "mine").exists()
 
 
-def test_a_preset_that_stands_there_is_kept(saved: Path, tmp_path: Path) -> None:
+def test_kinds_are_known_and_not_contradicted(saved: Path, tmp_path: Path) -> None:
     file = saved / "whole.keras"
-    first = import_weights(file, "keras", tmp_path / "mine", wishes=ASKED)
-    (tmp_path / "mine" / "evaluation.json").write_text("{}")
-    with pytest.raises(ImportRefused, match="stands in the folder already"):
-        import_weights(file, "keras", tmp_path / "mine", wishes=ASKED)
-    assert Preset.load(tmp_path / "mine") == first
-    import_weights(file, "keras", tmp_path / "mine", wishes=ASKED, replace=True)
-    assert not (tmp_path / "mine" / "evaluation.json").exists()
     with pytest.raises(ImportRefused, match="no kind"):
         import_weights(file, "torch7", tmp_path / "mine")
     with pytest.raises(ImportRefused, match="were trained with the intensity"):
@@ -398,7 +392,11 @@ def test_the_script_imports_and_names_no_folders(
     assert str(tmp_path) not in preset.training.command
     assert "Licence" in preset.limits[-1]
     assert "3 findings" in capsys.readouterr().out
+    (tmp_path / "mine" / "evaluation.json").write_text("{}")
     assert script.main([file, *asked, "--input-size", "64", "--out", out]) == 2
     assert "stands in the folder already" in capsys.readouterr().err
+    assert Preset.load(out) == preset
+    assert script.main([file, *asked, "--input-size", "64", "--out", out, "--replace"]) == 0
+    assert not (tmp_path / "mine" / "evaluation.json").exists()  # of the weights before
     with pytest.raises(SystemExit):
         script.main([file, *asked, "--out", out, "--allow-missing"])

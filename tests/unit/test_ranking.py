@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 
 import pytest
 
-from cxrkit.card import OperatingPoint
+from cxrkit.card import Calibration, OperatingPoint, PublishedThreshold
 from cxrkit.dashboard.findings_panel import percent, position, row_html
-from cxrkit.dashboard.ranking import Standing, default_threshold, rank
+from cxrkit.dashboard.ranking import Standing, default_rule, default_threshold, offered_rules, rank
 from cxrkit.preset import Preset
 from cxrkit.reading import FindingScore, Prediction
 
@@ -64,6 +65,25 @@ def test_custom_thresholds_start_at_youden_and_do_not_gain_support(preset: Prese
 def test_default_threshold_without_any_point(tiny_folder: Path) -> None:
     bare = Preset.load(tiny_folder / "tiny").with_operating_points([])
     assert default_threshold(bare, "Mass") == pytest.approx(0.3)  # the prevalence of its calibration
+
+
+def test_published_thresholds_are_a_rule_of_their_own(preset: Preset) -> None:
+    published = (PublishedThreshold("Mass", 0.2, "a paper"), PublishedThreshold("Effusion", 0.6, "a paper"))
+    with_both = dataclasses.replace(preset, published_thresholds=published)
+    assert offered_rules(preset) == ["screening", "youden", "rule-in", "custom"]
+    assert offered_rules(with_both)[0] == "published"
+    assert default_rule(with_both) == "youden"
+    bare = with_both.with_operating_points([])
+    assert offered_rules(bare) == ["published", "custom"]
+    assert default_rule(bare) == "published"
+    assert default_rule(preset.with_operating_points([])) == "custom"
+    bare = dataclasses.replace(  # else they move with the calibration
+        bare, calibration=dict.fromkeys(preset.findings, Calibration(1.0, 0.0, "identity", "none", 0, 0))
+    )
+    assert default_threshold(bare, "Mass") == 0.2
+    ranked, others = rank(bare, prediction(Effusion=0.5, Mass=0.9, Pneumonia=0.05), "published", {})
+    assert [(s.finding, s.positive, s.point) for s in ranked] == [("Mass", True, None), ("Effusion", False, None)]
+    assert [s.threshold for s in others] == [None]
 
 
 @pytest.mark.parametrize(
