@@ -142,7 +142,7 @@ def test_a_stage_changes_only_what_it_trains(tmp_path, monkeypatch):
 
     monkeypatch.setattr(trainer, "save_network", watching)
     parts = ("head", "top", "all")
-    train_toy(tmp_path, stages=[Stage(32, 1, 16, 1e-2, trainable=part) for part in parts])
+    train_toy(tmp_path, stages=[Stage(32, 1, 36, 1e-2, trainable=part) for part in parts])
     moved = [{name for name in before if any(changed(before[name], after[name]))} for before, after in pairwise(seen)]
     # batch normalisation of a frozen part keeps its moving averages, too
     assert moved == [
@@ -254,7 +254,7 @@ def test_the_best_epoch_is_handed_on_and_the_stage_stops_early(tmp_path, monkeyp
 
     monkeypatch.setattr(trainer, "save_epoch", keeping)
     scored(monkeypatch, [0.5, 0.8, 0.8, 0.7, 0.9])
-    weights, listener = train_toy(tmp_path, stages=[Stage(32, 9, 16, 1e-2, keep="best", patience=2)])
+    weights, listener = train_toy(tmp_path, stages=[Stage(32, 9, 36, 1e-2, keep="best", patience=2)])
     assert [row["epoch"] for row in listener.rows] == [1, 2, 3, 4]
     assert any(changed(saved[2], saved[4]))
     for ours, best in zip(weights, saved[2], strict=True):
@@ -262,7 +262,7 @@ def test_the_best_epoch_is_handed_on_and_the_stage_stops_early(tmp_path, monkeyp
 
 
 def test_a_plateau_lowers_the_learning_rate_also_after_a_kill(tmp_path, monkeypatch):
-    stage = Stage(32, 6, 16, 0.5e-2, schedule="plateau", plateau_patience=2, plateau_factor=0.1, monitor="loss")
+    stage = Stage(32, 6, 36, 0.5e-2, schedule="plateau", plateau_patience=2, plateau_factor=0.1, monitor="loss")
     scored(monkeypatch, [0.5, 0.6, 0.6])
     with pytest.raises(StopIteration):  # after the third epoch, which was saved
         train_toy(tmp_path, stages=[stage])
@@ -281,9 +281,9 @@ def one_class(size):
 
 def test_a_score_that_validation_cannot_give_is_refused_before_training(tmp_path):
     with pytest.raises(TrainingError, match="Stage 1 goes by the AUROC") as caught:
-        train_toy(tmp_path, stages=[Stage(32, 2, 16, 1e-3, keep="best")], loader=one_class)
+        train_toy(tmp_path, stages=[Stage(32, 2, 36, 1e-3, keep="best")], loader=one_class)
     assert '"monitor"' in caught.value.remedy
-    _, listener = train_toy(tmp_path / "last", stages=[Stage(32, 1, 16, 1e-3)], loader=one_class)
+    _, listener = train_toy(tmp_path / "last", stages=[Stage(32, 1, 36, 1e-3)], loader=one_class)
     assert listener.rows[0]["validation_auroc"] == {"mean": None}
 
     def unlabelled(size):
@@ -293,13 +293,13 @@ def test_a_score_that_validation_cannot_give_is_refused_before_training(tmp_path
         )
 
     with pytest.raises(TrainingError, match="no known label"):
-        train_toy(tmp_path / "n", stages=[Stage(32, 2, 16, 1e-3, patience=1, monitor="loss")], loader=unlabelled)
+        train_toy(tmp_path / "n", stages=[Stage(32, 2, 36, 1e-3, patience=1, monitor="loss")], loader=unlabelled)
 
 
 def test_best_weights_that_do_not_exist_are_not_made_up(tmp_path, monkeypatch):
     scored(monkeypatch, [math.nan])
     with pytest.raises(TrainingError, match="No epoch of stage 1 had a validation auroc"):
-        train_toy(tmp_path, stages=[Stage(32, 1, 16, 1e-3, keep="best")])
+        train_toy(tmp_path, stages=[Stage(32, 1, 36, 1e-3, keep="best")])
 
 
 def test_fewer_images_than_a_batch_are_refused_before_the_features(tmp_path):
@@ -310,10 +310,10 @@ def test_fewer_images_than_a_batch_are_refused_before_the_features(tmp_path):
 def test_a_checkpoint_that_cannot_be_read_is_refused(tmp_path, monkeypatch):
     scored(monkeypatch, [0.5])
     with pytest.raises(StopIteration):
-        train_toy(tmp_path, stages=[Stage(32, 2, 16, 1e-3)])
+        train_toy(tmp_path, stages=[Stage(32, 2, 36, 1e-3)])
     (tmp_path / "stage1-epoch1.weights.h5").write_bytes(b"not HDF5")
     with pytest.raises(TrainingError, match="checkpoint in the run folder cannot be read"):
-        train_toy(tmp_path, stages=[Stage(32, 2, 16, 1e-3)])
+        train_toy(tmp_path, stages=[Stage(32, 2, 36, 1e-3)])
     (tmp_path / "stage1-epoch1.weights.h5").unlink()
     with pytest.raises(TrainingError, match="lost its checkpoint"):
-        train_toy(tmp_path, stages=[Stage(32, 2, 16, 1e-3)])
+        train_toy(tmp_path, stages=[Stage(32, 2, 36, 1e-3)])
