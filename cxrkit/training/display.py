@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.table import Column
 
 from cxrkit.training.progress import EpochRow, Quiet, Reporter
 from cxrkit.training.run_log import flat
@@ -142,10 +143,10 @@ class Bar:
 
     def __init__(self, console: Console, clock: Clock = time.monotonic) -> None:
         columns = (
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=None),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[numbers]}", markup=False),
+            TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
+            BarColumn(bar_width=None),  # takes what 80 characters leave
+            MofNCompleteColumn(table_column=Column(no_wrap=True)),
+            TextColumn("{task.fields[numbers]}", markup=False, table_column=Column(no_wrap=True)),
         )
         self._console = console
         self._progress = Progress(*columns, console=console, expand=True, transient=True)
@@ -181,7 +182,7 @@ class Bar:
         self._mean = loss if math.isnan(self._mean) else 0.9 * self._mean + 0.1 * loss
         if self._task is not None:
             left = duration(self._pace.left(step))
-            numbers = f"loss {self._mean:.4f}, {self._best.text()}, {left} left in stage"
+            numbers = f"loss {self._mean:.3f}, {self._best.text()}, {left} left"
             self._progress.update(self._task, completed=step, numbers=numbers)
 
     def epoch_ends(self, row: EpochRow) -> None:

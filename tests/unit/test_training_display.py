@@ -78,7 +78,7 @@ def test_a_resumed_run_knows_its_best_epoch():
 
 def test_the_bar_shows_stage_loss_auroc_and_time_left():
     stream, clock = io.StringIO(), Clock()
-    bar = Bar(Console(file=stream, force_terminal=True, width=140), clock)
+    bar = Bar(Console(file=stream, force_terminal=True, width=80), clock)
     bar.begins("runs/mine")
     bar.epoch_begins(1, 2, 1, 1, 4)
     clock.now += 10
@@ -91,7 +91,7 @@ def test_the_bar_shows_stage_loss_auroc_and_time_left():
     text = stream.getvalue()
     assert "stage 1/2 epoch 1/1" in text
     assert "2/4" in text
-    assert "loss 0.2500, no AUROC yet, 0:10 left in stage" in text
+    assert "loss 0.250, no AUROC yet, 0:10 left" in text
     assert "AUROC 0.900 (best 0.900)" in text
     assert "1:01" in text  # the epoch took 61 s
     assert "weights/[mine]" in text  # not taken for markup
