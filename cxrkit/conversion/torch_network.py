@@ -28,6 +28,8 @@ except ModuleNotFoundError as error:
         "This needs PyTorch, which is not installed.", "Run: pip install -r requirements-torch.txt"
     ) from None
 
+__all__ = ["densenet121", "torch"]  # torch too, so that others get it behind the typed error
+
 BLOCKS = (6, 12, 24, 16)
 GROWTH = 32
 STEM = 64

@@ -16,7 +16,7 @@ from cxrkit.model.losses import WeightedBCE, as_keras_loss
 from cxrkit.model.network import build_network, set_trainable, split_frozen
 from cxrkit.training.batches import Batch, ImageSet
 from cxrkit.training.progress import Reporter
-from cxrkit.training.recipe import Recipe
+from cxrkit.training.recipe import Recipe, Stage
 from cxrkit.training.run_state import (
     RunState,
     load_epoch,
@@ -124,13 +124,13 @@ def _run_stage(
         raise TrainingError("There are fewer training images than one batch.", "Give more images or a smaller batch.")
     check_monitor(validation, stage, number + 1)
     on_features = stage.trainable == "head" and cache_features
-    with _precision(recipe.mixed_precision):
+    with precision(recipe.mixed_precision):
         network = _network(recipe, stage.size)
         set_trainable(network, recipe.backbone, stage.trainable)
         backbone, head = split_frozen(network)
     load_network(run, state.network, network)
     trained = head if on_features else network
-    trained.compile(optimizer=build_optimizer(recipe, stage, steps), loss=as_keras_loss(loss))
+    compile_network(trained, recipe, stage, steps, loss)
     if state.checkpoint:
         load_epoch(run, state.checkpoint, trained)
     inputs: Inputs = ImageInputs(recipe, stage.batch, training, validation)
@@ -206,8 +206,14 @@ def _network(recipe: Recipe, size: int) -> keras.Model:
     )
 
 
+def compile_network(network: keras.Model, recipe: Recipe, stage: Stage, steps: int, loss: WeightedBCE) -> None:
+    """Give a network the optimiser and the loss of a stage whose epochs have so many steps."""
+    network.compile(optimizer=build_optimizer(recipe, stage, steps), loss=as_keras_loss(loss))
+
+
 @contextmanager
-def _precision(mixed: bool) -> Iterator[None]:
+def precision(mixed: bool) -> Iterator[None]:
+    """Build networks in mixed bfloat16, or in float32."""
     before = keras.mixed_precision.dtype_policy()
     keras.mixed_precision.set_dtype_policy("mixed_bfloat16" if mixed else "float32")
     try:
