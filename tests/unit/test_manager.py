@@ -1,5 +1,6 @@
 """The manager: predictions, explanations, loss and threads."""
 
+import dataclasses
 import json
 from concurrent.futures import ThreadPoolExecutor
 
@@ -7,9 +8,12 @@ import numpy as np
 import pytest
 
 from cxrkit.card import LabelCount
+from cxrkit.dashboard.card_view import architecture
+from cxrkit.dashboard.widgets import quality_line
 from cxrkit.errors import FindingUnknown, PresetInvalid, TrainConfigError
 from cxrkit.model.manager import XRayModelManager
 from cxrkit.radiograph import Radiograph
+from cxrkit.reading import Box
 from cxrkit.train_config import TrainConfig, from_counts
 
 
@@ -112,3 +116,17 @@ def test_the_portable_runtime_gives_the_same_reading(manager, tiny_folder):
     assert dict(a.prediction) == pytest.approx(dict(b.prediction), abs=1e-6)
     for finding in manager.findings:
         np.testing.assert_allclose(a.explanations[finding].map, b.explanations[finding].map, atol=1e-5)
+
+
+def test_a_border_is_cut_off_what_the_network_sees_and_off_the_box(manager):
+    preset = dataclasses.replace(manager.preset, border=0.1, geometry="crop")
+    bordered = XRayModelManager(preset)
+    image = radiograph(5)
+    inner = Radiograph(image.pixels[8:72, 18:82], "0")  # of 64 x 80 the central square
+    np.testing.assert_array_equal(bordered.preprocess(image), manager.preprocess(inner))
+    reading = bordered.read(image)
+    assert dict(reading.prediction) == dict(manager.predict(inner))
+    assert {e.box for e in reading.explanations.values()} == {Box(18, 8, 82, 72)}
+    assert "10.0% of each side is cut off. Only the central square" in quality_line(image, reading, preset)
+    assert dict(architecture(preset))["Input"] == "64 x 64, crop, sample-standard, 10.0% of each side cut off"
+    assert dict(architecture(manager.preset))["Input"] == "64 x 64, squash, sample-standard"
