@@ -13,6 +13,14 @@ from cxrkit.training.display import Bar, JsonLines, Lines, Silent, duration, ope
 from cxrkit.training.progress import Quiet, Several
 
 
+@pytest.fixture(autouse=True)
+def _terminal(monkeypatch):
+    """What rich asks of the surroundings, whoever runs the tests."""
+    monkeypatch.setenv("TERM", "xterm-256color")
+    for name in ("TTY_COMPATIBLE", "TTY_INTERACTIVE", "COLUMNS", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+
+
 def row(epoch, auroc):
     return {
         "stage": 1,
