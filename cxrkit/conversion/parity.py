@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,7 @@ import numpy.typing as npt
 from cxrkit.errors import ImportRefused
 from cxrkit.imaging.phantom import phantom
 from cxrkit.imaging.preprocessing import InputRule, standardise, to_tensor
+from cxrkit.radiograph import Radiograph
 
 Floats = npt.NDArray[np.float32]
 
@@ -32,8 +34,13 @@ class Parity:
 def inputs(rule: InputRule, seed: int = 0) -> Floats:
     """Phantoms and random pictures, prepared as the preset will prepare radiographs: (n, S, S, 3)."""
     random = np.random.default_rng(seed).random((_RANDOM, rule.input_size, rule.input_size), dtype=np.float32)
-    pictures = [to_tensor(phantom(seed + k, 512), rule) for k in range(_PHANTOMS)]
+    pictures = [to_tensor(_picture(seed + k), rule) for k in range(_PHANTOMS)]
     return np.concatenate([*pictures, standardise(random, rule.intensity)])
+
+
+@cache
+def _picture(seed: int) -> Radiograph:
+    return phantom(seed, 512)
 
 
 def compare(

@@ -101,3 +101,24 @@ def test_a_threshold_of_the_readers_own_is_looked_up_on_validation(preset):
     assert kept.custom_point("Effusion", 0.5) is None
     with pytest.raises(PresetInvalid, match="Hernia"):
         dataclasses.replace(preset, validation_scores={"Hernia": scores["Mass"]})
+
+
+@pytest.mark.parametrize(
+    ("findings", "words"), [(["Mass", "Mass"], "published threshold stands twice"), (["Scoliosis"], "Scoliosis")]
+)
+def test_published_thresholds_are_for_its_own_findings(preset: Preset, tmp_path: Path, findings, words) -> None:
+    published = [{"finding": f, "threshold": 0.5, "source": "a paper"} for f in findings]
+    with pytest.raises(PresetInvalid, match=words):
+        Preset.load(edit(preset, tmp_path, lambda c: c.update(published_thresholds=published)))
+
+
+def test_a_card_may_leave_open_what_nobody_stated(preset: Preset, tmp_path: Path) -> None:
+    def change(card) -> None:
+        card["label_counts"] = []
+        card["training"].update(images=None, patients=None, validation_images=None, seed=None)
+        card["population"].update(age_bands=[], views=[])
+
+    opened = Preset.load(edit(preset, tmp_path, change))
+    assert opened.training.images is None
+    assert opened.population.mismatches("0-17", "LL") == ()
+    assert preset.population.mismatches("0-17", "LL") != ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import zipfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,13 @@ from cxrkit.conversion.kinds import KINDS
 from cxrkit.conversion.naming import read_findings, settle_findings
 from cxrkit.conversion.parity import compare
 from cxrkit.errors import ImportRefused, WeightsCorrupt, WeightsMismatch, WeightsMissing
-from cxrkit.imaging.phantom import phantom, phantom_png
+from cxrkit.imaging.phantom import phantom
 from cxrkit.imaging.preprocessing import to_tensor
 from cxrkit.model.backbones import BACKBONES
 from cxrkit.model.manager import XRayModelManager
 from cxrkit.model.network import build_network
 from cxrkit.preset import Preset
+from cxrkit.serving.records import format_record, to_record
 from scripts import import_weights as script
 from tests.factory import randomise
 
@@ -74,9 +76,15 @@ class _silence:
         logging.disable(self.before)
 
 
+@cache
+def picture() -> Any:
+    """A phantom, drawn once."""
+    return phantom(size=100)
+
+
 def expected(network: keras.Model, preset: Preset) -> np.ndarray:
     """Logits of the source network for the phantom."""
-    tensor = to_tensor(phantom(size=100), preset)
+    tensor = to_tensor(picture(), preset)
     p = keras.ops.convert_to_numpy(network(tensor, training=False)).astype(np.float64)
     return np.asarray(np.log(p / (1 - p))[0])
 
@@ -87,7 +95,7 @@ def test_every_form_becomes_a_preset_with_the_networks_logits(
 ) -> None:
     said: list[str] = []
     preset = import_weights(saved / name, "keras", tmp_path / "mine", wishes=ASKED, command="x", tell=said.append)
-    reading = XRayModelManager(preset).read(phantom(size=100))
+    reading = XRayModelManager(preset).read(picture())
     found = [reading.prediction.score(f).logit for f in THREE]
     np.testing.assert_allclose(found, expected(network, preset), atol=1e-4)
     assert (preset.backbone, preset.feature_layer, preset.findings) == ("cnn", "block5_conv", THREE)
@@ -133,8 +141,8 @@ def test_the_source_projects_files_load_in_two_steps(tmp_path: Path, monkeypatch
     preset = import_weights(tmp_path / "pretrained_model.h5", "s4", tmp_path / "s4", wishes=wishes)
     assert preset.findings[:3] == ("Cardiomegaly", "Emphysema", "Effusion")
     assert preset.intensity == "sample-standard"
-    reading = XRayModelManager(preset).read(phantom(size=100))
-    tensor = to_tensor(phantom(size=100), preset)
+    reading = XRayModelManager(preset).read(picture())
+    tensor = to_tensor(picture(), preset)
     theirs = keras.ops.convert_to_numpy(whole(tensor, training=False))[0]
     np.testing.assert_allclose([reading.prediction.score(f).logit for f in preset.findings], theirs, atol=1e-4)
 
@@ -346,7 +354,7 @@ def test_the_table_of_kinds_is_consistent(kind: Any) -> None:
 def test_calibration_is_fitted_on_validation_rows_of_the_users_own(saved: Path, tmp_path: Path) -> None:
     lines = ["image,split,Effusion,Mass"]
     for k in range(12):
-        (tmp_path / f"{k}.png").write_bytes(phantom_png(k, 64))
+        keras.utils.save_img(tmp_path / f"{k}.png", np.random.default_rng(k).uniform(0, 255, (64, 64, 1)), scale=False)
         lines.append(f"{k}.png,{'val' if k < 10 else 'test'},{k % 2},{k % 3 % 2}")
     (tmp_path / "labels.csv").write_text("\n".join(lines))
     part = ValidationPart(tmp_path / "labels.csv", allow_missing=True)
@@ -376,6 +384,25 @@ def test_a_published_threshold_moves_with_the_calibration(tiny_folder: Path) -> 
     moved = dataclasses.replace(preset, calibration=dict.fromkeys(preset.findings, fitted))
     logit = np.log(0.2 / 0.8)
     assert moved.published_threshold("Mass") == pytest.approx(1 / (1 + np.exp(-(2 * logit - 1))))
+
+
+def test_a_record_names_the_published_threshold_apart_from_operating_points(tiny_folder: Path) -> None:
+    import dataclasses
+
+    preset = dataclasses.replace(
+        Preset.load(tiny_folder / "tiny"),
+        operating_points=(),
+        published_thresholds=(PublishedThreshold("Mass", 1e-9, "a paper"),),
+    )
+    record = to_record(XRayModelManager(preset).read(picture()), preset)
+    mass = record["findings"]["Mass"]
+    assert mass["operating_points"] == {}
+    assert mass["published_threshold"]["positive"] is True
+    assert mass["published_threshold"]["source"] == "a paper"
+    assert "published_threshold" not in record["findings"]["Effusion"]
+    lines = format_record("x.png", record).splitlines()
+    assert any("Mass" in line and line.endswith("past published") for line in lines)
+    assert any("Effusion" in line and line.endswith("no supported threshold") for line in lines)
 
 
 # -- the door ----------------------------------------------------------------------------------
