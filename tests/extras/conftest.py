@@ -24,17 +24,18 @@ def pytest_configure() -> None:
         raise pytest.UsageError(
             f"tests/extras needs {', '.join(missing)}, which this environment lacks. Run: pip install {files}"
         )
-    _let_torchvision_load()
+    _prepare_torch()
 
 
-def _let_torchvision_load() -> None:
-    """Declare the operations of torchvision's compiled part where that was built for another torch.
+def _prepare_torch() -> None:
+    """One thread per worker; and the operations of torchvision's compiled part, where it was built for another torch.
 
     The networks, which are all that the tests use, need none of them; but torchvision refuses to load
     while they are unknown.
     """
     import torch
 
+    torch.set_num_threads(1)  # the tests run on several workers, whose waiting threads would hold up each other
     try:
         import torchvision  # noqa: F401
     except RuntimeError:
