@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import os
 import re
 import shutil
@@ -12,15 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cxrkit.card import Calibration, Population, PublishedThreshold, TrainingRecord
-from cxrkit.conversion.kinds import CALIBRATED, FROM_ELSEWHERE, KINDS, NOT_CALIBRATED, Kind
+from cxrkit.conversion.imported_card import WEIGHTS_FILE, Rule, imported_card
+from cxrkit.conversion.kinds import CALIBRATED, KINDS, NOT_CALIBRATED, Kind
 from cxrkit.conversion.parity import Parity, compare, inputs
 from cxrkit.conversion.sources import Source, open_keras, open_torch
 from cxrkit.data.manifest import Manifest, read_manifest
 from cxrkit.errors import ImportRefused
-from cxrkit.preset import CARD, Geometry, Intensity, Preset, file_sha256
+from cxrkit.preset import CARD, Geometry, Intensity, Preset
 
-WEIGHTS_FILE = "model.weights.h5"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 Tell = Callable[[str], None]
 
@@ -74,16 +72,6 @@ class ValidationPart:
             label_map=self.label_map,
             allow_missing=self.allow_missing,
         )
-
-
-@dataclass(frozen=True)
-class Rule:
-    """How radiographs are prepared for the network; see `cxrkit.preset.Preset`."""
-
-    input_size: int
-    geometry: Geometry
-    intensity: Intensity
-    border: float = 0.0
 
 
 def import_weights(
@@ -149,7 +137,7 @@ def import_weights(
         tell("comparing the logits of both networks")
         parity = _convert(source, rule, wishes.first, making / WEIGHTS_FILE)
         tell(f"largest difference {parity.difference:.1e} on {parity.images} images")
-        preset = _card(folder.name, making, chosen, wishes, source, rule, parity, command)
+        preset = imported_card(folder.name, making, chosen, wishes.title, source, rule, parity, command)
         if rows is not None:
             assert validation is not None
             preset = _calibrated(preset, rows, validation.split or "all rows", tell)
@@ -240,68 +228,6 @@ def _convert(source: Source, rule: Rule, first: Path | None, target: Path) -> Pa
         return keras.ops.convert_to_numpy(network(images, training=False))
 
     return compare(source.logits, ours, inputs(rule), rounded=source.rounded)
-
-
-def _card(
-    name: str,
-    folder: Path,
-    kind: Kind,
-    wishes: Wishes,
-    source: Source,
-    rule: Rule,
-    parity: Parity,
-    command: str,
-) -> Preset:
-    from cxrkit.model.backbones import backbone_row
-
-    same = (
-        f"converted from the source network with logits at most {parity.difference:.1e} apart on {parity.images} images"
-    )
-    return Preset(
-        name=name,
-        title=wishes.title or kind.title,
-        version="imported",
-        backbone=source.backbone,
-        feature_layer=backbone_row(source.backbone).feature_layer,
-        head=source.head,
-        findings=source.findings,
-        input_size=rule.input_size,
-        geometry=rule.geometry,
-        intensity=rule.intensity,
-        border=rule.border,
-        weights_file=WEIGHTS_FILE,
-        weights_sha256=file_sha256(folder / WEIGHTS_FILE),
-        calibration=dict.fromkeys(source.findings, Calibration(1.0, 0.0, "identity", "none", 0, 0)),
-        label_counts=(),
-        operating_points=(),
-        published_thresholds=_published(kind, source),
-        population=Population(kind.population, (), ()),
-        training=TrainingRecord(f"{kind.summary}; {same}.", kind.data, None, None, None, None, command),
-        intended_use=kind.intended_use,
-        limits=(*kind.all_limits, f"Licence of the weights: {kind.licence}"),
-        label_noise=kind.label_noise,
-        notice=FROM_ELSEWHERE,
-        folder=str(folder),
-    )
-
-
-def _published(kind: Kind, source: Source) -> tuple[PublishedThreshold, ...]:
-    """Thresholds as the publisher states them; those in the file must be the same, or are taken."""
-    stated = dict(zip(kind.findings or (), kind.thresholds, strict=False))
-    held = dict(zip(source.findings, source.thresholds, strict=False))
-    found = []
-    for finding in source.findings:
-        known, stored = stated.get(finding, math.nan), held.get(finding, math.nan)
-        if not math.isnan(known) and not math.isnan(stored) and not math.isclose(known, stored, rel_tol=1e-5):
-            raise ImportRefused(
-                f"The file holds another threshold for {finding} than its publisher states.",
-                "Check which weights these are: give another --kind.",
-            )
-        if not math.isnan(known):
-            found.append(PublishedThreshold(finding, known, kind.thresholds_source))
-        elif not math.isnan(stored):
-            found.append(PublishedThreshold(finding, stored, "the file that was imported"))
-    return tuple(found)
 
 
 def _calibrated(preset: Preset, rows: Manifest, split: str, tell: Tell) -> Preset:

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import torch
 
-from cxrkit.conversion.importing import Rule, Wishes, import_weights
+from cxrkit.conversion.imported_card import Rule, published_thresholds
+from cxrkit.conversion.importing import Wishes, import_weights
 from cxrkit.conversion.kinds import KINDS
 from cxrkit.conversion.parity import inputs
 from cxrkit.conversion.sources import open_torch
@@ -195,18 +196,17 @@ def test_outputs_that_were_not_trained_are_left_out(xrv_network: Any, tmp_path: 
 
 
 def test_thresholds_in_the_file_are_taken_or_must_agree(xrv_network: Any, tmp_path: Path) -> None:
-    from cxrkit.conversion.importing import _published
 
     file = tmp_path / "xrv.pt"
     names = tuple(f"F{k}" for k in range(18))
     state = dict(xrv_network.state_dict())
     torch.save({**state, "op_threshs": torch.full((18,), 0.25)}, file)
-    taken = _published(KINDS["txrv"], open_torch(file, KINDS["txrv"], names))
+    taken = published_thresholds(KINDS["txrv"], open_torch(file, KINDS["txrv"], names))
     assert [p.threshold for p in taken] == [0.25] * 18
     with pytest.raises(ImportRefused, match="another threshold for Atelectasis"):
-        _published(KINDS["txrv-all"], open_torch(file, KINDS["txrv-all"], None))
+        published_thresholds(KINDS["txrv-all"], open_torch(file, KINDS["txrv-all"], None))
     torch.save({**state, "op_threshs": torch.tensor(KINDS["txrv-all"].thresholds)}, file)
-    assert len(_published(KINDS["txrv-all"], open_torch(file, KINDS["txrv-all"], None))) == 18
+    assert len(published_thresholds(KINDS["txrv-all"], open_torch(file, KINDS["txrv-all"], None))) == 18
     torch.save({**state, "op_threshs": torch.ones(3)}, file)
     with pytest.raises(ImportRefused, match="do not fit"):
         open_torch(file, KINDS["txrv"], names)

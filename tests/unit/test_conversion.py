@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from cxrkit.card import PublishedThreshold
-from cxrkit.conversion.importing import Rule, ValidationPart, Wishes, import_weights
+from cxrkit.conversion.imported_card import Rule
+from cxrkit.conversion.importing import ValidationPart, Wishes, import_weights
 from cxrkit.conversion.keras_source import SIGNATURES, find_backbone
 from cxrkit.conversion.kinds import KINDS
 from cxrkit.conversion.naming import read_findings, settle_findings
