@@ -69,7 +69,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     """Parse the command line and import; returns the exit status."""
     options = parse(arguments)
-    words = [Path(word).name if Path(word).is_absolute() else word for word in arguments or sys.argv[1:]]
+    given = arguments or sys.argv[1:]
+    words = [Path(word).name if Path(word).is_absolute() or ".." in Path(word).parts else word for word in given]
     try:
         validation = None
         if options.manifest is not None:
@@ -98,7 +99,8 @@ def main(arguments: list[str] | None = None) -> int:
     except CxrError as error:
         print(f"{error.message}\n{error.remedy}", file=sys.stderr)
         return 2
-    print(f"Wrote the preset {preset.name} with {len(preset.findings)} findings. {KINDS[options.kind].licence}")
+    print(f"Wrote the preset {preset.name} with {len(preset.findings)} findings.")
+    print(f"Licence of the weights: {KINDS[options.kind].licence}")
     print(f"Next: python scripts/predict.py RADIOGRAPH --preset {options.out}, or the dashboard.")
     return 0
 

@@ -25,6 +25,7 @@ from cxrkit.errors import ImportRefused, WeightsCorrupt, WeightsMismatch, Weight
 from cxrkit.imaging.phantom import phantom
 from cxrkit.imaging.preprocessing import to_tensor
 from cxrkit.model.backbones import BACKBONES
+from cxrkit.model.checkpoints import read_layers
 from cxrkit.model.manager import XRayModelManager
 from cxrkit.model.network import build_network
 from cxrkit.preset import Preset
@@ -136,10 +137,17 @@ def test_the_source_projects_files_load_in_two_steps(tmp_path: Path, monkeypatch
     backbone = keras.Model(whole.input, whole.get_layer("relu").output)
     with _silence():
         keras.Model(whole.input, out).save(tmp_path / "pretrained_model.h5")
-        whole.save_weights(tmp_path / "alone.weights.h5")
         backbone.save(tmp_path / "densenet.h5")
     wishes = Wishes(input_size=64, first=tmp_path / "densenet.h5")
+    with h5py.File(tmp_path / "pretrained_model.h5") as described, h5py.File(tmp_path / "alone.h5", "w") as alone:
+        for name, group in described["model_weights"].items():
+            alone.copy(group, name)
+        alone.attrs.update(described["model_weights"].attrs)
+    other = import_weights(tmp_path / "alone.h5", "s4", tmp_path / "alone", wishes=Wishes(input_size=64))
     preset = import_weights(tmp_path / "pretrained_model.h5", "s4", tmp_path / "s4", wishes=wishes)
+    for name, arrays in read_layers(other.verified_weights())[0].items():
+        for one, two in zip(arrays, read_layers(preset.verified_weights())[0][name], strict=True):
+            np.testing.assert_array_equal(one, two)
     assert preset.findings[:3] == ("Cardiomegaly", "Emphysema", "Effusion")
     assert preset.intensity == "sample-standard"
     reading = XRayModelManager(preset).read(picture())
