@@ -78,9 +78,9 @@ def head_steps(recipe: Recipe, stage: Stage, x: Floats, y: Floats) -> dict[str, 
 
 def alternate(ways: Mapping[str, Way], rounds: int) -> dict[str, list[float]]:
     """Seconds of every way in every round; the ways take turns, so that a busy machine slows all of them."""
-    for way in ways.values():  # trace and warm up
-        way()
-        way()
+    for _ in range(2):  # trace; then in turns too, for memory that lay idle meanwhile may have been reclaimed
+        for way in ways.values():
+            way()
     times: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(rounds):
         for name, way in ways.items():

@@ -20,7 +20,7 @@ def test_ratios_are_medians_of_the_rounds_and_times_are_per_image() -> None:
 def test_the_ways_take_turns_after_two_warm_ups() -> None:
     calls: list[str] = []
     times = timing.alternate({name: lambda name=name: calls.append(name) for name in "ab"}, 3)
-    assert "".join(calls) == "aabb" + "ababab"
+    assert "".join(calls) == "abab" + "ababab"
     assert [len(seconds) for seconds in times.values()] == [3, 3]
 
 
