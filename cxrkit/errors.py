@@ -24,6 +24,7 @@ with status 2. Any other exception is a defect of cxrkit and is reported as an i
     |-- ManifestError              a table of images and labels cannot be used
     |-- TrainConfigError           train_config.json is missing, stale or inconsistent
     |-- TrainingError              a training run cannot start or go on
+    |-- ExtraMissing               an optional package is not installed
     `-- DownloadError              a public data set cannot be fetched
         |-- SourceUnreachable      no network, or its server does not answer or says no
         |-- ChecksumMismatch       a file is not the one that its publisher describes

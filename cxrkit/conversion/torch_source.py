@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from cxrkit.conversion.torch_layout import TorchDenseNet
-from cxrkit.conversion.torch_network import densenet121
+from cxrkit.conversion.torch_network import densenet121  # without PyTorch: the error that says so
 
 Floats = npt.NDArray[np.float32]
 
@@ -27,6 +26,8 @@ def torch_logits(source: TorchDenseNet, images: Floats) -> Floats:
     ndarray
         (n, outputs) float32.
     """
+    import torch
+
     network = densenet121(source.outputs, source.channels)
     state = {name: torch.from_numpy(array) for name, array in source.state.items()}
     missing, unexpected = network.load_state_dict(state, strict=False)

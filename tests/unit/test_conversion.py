@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import shutil
+import sys
 import zipfile
 from functools import cache
 from pathlib import Path
@@ -21,7 +23,7 @@ from cxrkit.conversion.keras_source import SIGNATURES, find_backbone
 from cxrkit.conversion.kinds import KINDS
 from cxrkit.conversion.naming import read_findings, settle_findings
 from cxrkit.conversion.parity import compare
-from cxrkit.errors import ImportRefused, WeightsCorrupt, WeightsMismatch, WeightsMissing
+from cxrkit.errors import ExtraMissing, ImportRefused, WeightsCorrupt, WeightsMismatch, WeightsMissing
 from cxrkit.imaging.phantom import phantom
 from cxrkit.imaging.preprocessing import to_tensor
 from cxrkit.model.backbones import BACKBONES
@@ -412,6 +414,15 @@ def test_a_record_names_the_published_threshold_apart_from_operating_points(tiny
     lines = format_record("x.png", record).splitlines()
     assert any("Mass" in line and line.endswith("past published") for line in lines)
     assert any("Effusion" in line and line.endswith("no supported threshold") for line in lines)
+
+
+def test_without_torch_the_comparison_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    for name in ("torch_network", "torch_source"):
+        monkeypatch.delitem(sys.modules, f"cxrkit.conversion.{name}", raising=False)
+    with pytest.raises(ExtraMissing) as caught:
+        importlib.import_module("cxrkit.conversion.torch_source")
+    assert "requirements-torch.txt" in caught.value.remedy
 
 
 # -- the door ----------------------------------------------------------------------------------
