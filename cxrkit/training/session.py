@@ -25,6 +25,7 @@ from cxrkit.training.run_log import RunLog
 from cxrkit.training.run_record import RunRecord, count_patients, identity_of
 from cxrkit.training.sources import Parts, Source, split_sources
 from cxrkit.training.starting import first_network, start_record
+from cxrkit.training.surroundings import imitates_bfloat16
 from cxrkit.training.trainer import train_network
 from cxrkit.training.weighting import class_weights
 
@@ -198,6 +199,11 @@ def _train(
         f"training on {sum(map(len, parts.training))} images, validating on {sum(map(len, parts.validation))}, "
         f"{len(recipe.findings)} findings"
     )
+    if recipe.mixed_precision and imitates_bfloat16():
+        reporter.line(
+            "mixed precision: this processor only imitates bfloat16, many times slower than float32; "
+            "--no-mixed-precision computes in float32"
+        )
     with Interruption() as interruption:
 
         def tell(text: str) -> None:

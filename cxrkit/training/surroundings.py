@@ -80,6 +80,21 @@ def _processor() -> str:
     return platform.processor() or "unknown"
 
 
+def imitates_bfloat16(description: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether bfloat16 would be computed by a processor that is known to have no instructions for it (AVX-512 or AMX).
+
+    Imitated, a step costs many times one in float32. False where the processor cannot be asked.
+    """
+    if accelerators() or platform.machine().lower() not in ("x86_64", "amd64"):
+        return False
+    try:
+        text = description.read_text(encoding="utf-8")
+    except OSError:
+        return False
+    flags = next((line.split() for line in text.splitlines() if line.startswith("flags")), [])
+    return bool(flags) and not any(flag.startswith(("avx512", "amx_bf16")) for flag in flags)
+
+
 def _memory() -> float | None:
     try:
         return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)

@@ -234,3 +234,20 @@ def test_the_population_is_read_off_the_rows_where_all_state_it():
     assert population_of([full, manifest()]).views == ()
     assert not population_of([blank]).mismatches("18-44", "LATERAL")
     assert data_lines([full]) == ("t.csv: 3 training images of 2 patients (sha256 of the table abababababab ...)",)
+
+
+def test_a_processor_without_instructions_for_bfloat16_is_known(tmp_path, monkeypatch):
+    monkeypatch.setattr(surroundings.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(surroundings, "accelerators", lambda: [])
+    description = tmp_path / "cpuinfo"
+    for flags, imitated in (
+        ("fpu avx avx2 fma", True),
+        ("fpu avx2 avx512f avx512_bf16", False),
+        ("fpu amx_bf16", False),
+    ):
+        description.write_text(f"processor : 0\nflags : {flags}\n\nprocessor : 1\nflags : fpu\n")
+        assert surroundings.imitates_bfloat16(description) is imitated
+    assert not surroundings.imitates_bfloat16(tmp_path / "none")
+    description.write_text("flags : fpu avx2\n")
+    monkeypatch.setattr(surroundings, "accelerators", lambda: ["a GPU"])
+    assert not surroundings.imitates_bfloat16(description)
