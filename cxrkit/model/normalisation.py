@@ -1,9 +1,9 @@
 """Batch normalisation that runs fused on TensorFlow.
 
 Keras 3 computes batch normalisation on TensorFlow from single operations (moments, multiply, add).
-TensorFlow's fused operation does the same in one pass over memory; a DenseNet-121, which is bound by
-memory traffic, trains more than twice as fast with it. This is the only module that calls TensorFlow
-from a network's definition; with other backends it is plain `keras.layers.BatchNormalization`.
+TensorFlow's fused operation does the same in one pass over memory, which a DenseNet-121 is bound by;
+``scripts/benchmark.py --training --unfused`` measures what it saves. This is the only module that calls
+TensorFlow from a network's definition; with other backends it is plain `keras.layers.BatchNormalization`.
 """
 
 from __future__ import annotations
