@@ -7,7 +7,9 @@ import pytest
 from cxrkit.errors import ManifestError
 from cxrkit.imaging.dicom import write_dicom
 from cxrkit.training.sources import Source, split_sources
-from tests.unit.test_training import recipe
+from tests.factory_training import toy_recipe
+
+ONE = toy_recipe(backbone="cnn", findings=("Mass",))
 
 DAMAGED = (3, 17, 20)
 
@@ -31,7 +33,7 @@ def table(tmp_path):
 
 def test_all_unreadable_images_are_named_before_training(table):
     with pytest.raises(ManifestError) as refused:
-        split_sources([Source(table)], recipe(), False)
+        split_sources([Source(table)], ONE, False)
     lines = refused.value.message.splitlines()
     assert lines[0] == "3 of 24 images cannot be read:"
     assert [line.split(":")[0].strip() for line in lines[1:]] == ["row 5", "row 19", "row 22"]
@@ -40,11 +42,11 @@ def test_all_unreadable_images_are_named_before_training(table):
 
 def test_unreadable_images_are_left_out_on_request(table):
     said: list[str] = []
-    parts = split_sources([Source(table)], recipe(), False, skip_unreadable=True, progress=said.append)
+    parts = split_sources([Source(table)], ONE, False, skip_unreadable=True, progress=said.append)
     assert 5 not in parts.training[0].rows
     assert (len(parts.training[0]), len(parts.validation[0])) == (15, 3)
     assert [line.split(":")[0] for line in said] == ["left out row 5", "left out row 19", "left out row 22"]
-    whole = split_sources([Source(mended(table))], recipe(), False)
+    whole = split_sources([Source(mended(table))], ONE, False)
     assert whole.checksum() != parts.checksum()  # a run cannot resume with other images
 
 
@@ -58,7 +60,7 @@ def test_of_several_tables_the_row_s_table_is_named(table):
     other = table.with_name("other.csv")
     other.write_text(table.read_text().replace(",p", ",q"))
     with pytest.raises(ManifestError, match=r"^4 of 40 images(.|\n)*table 1, row 22(.|\n)*table 2, row 5: The file is"):
-        split_sources([Source(table), Source(other, split="train")], recipe(), False)
+        split_sources([Source(table), Source(other, split="train")], ONE, False)
 
 
 @pytest.mark.parametrize(
@@ -71,18 +73,18 @@ def test_of_several_tables_the_row_s_table_is_named(table):
 )
 def test_a_copy_in_another_format_is_found_in_any_pair_of_splits(table, copy, of, words):
     mended(table)
-    split_sources([Source(table)], recipe(), False)
+    split_sources([Source(table)], ONE, False)
     path = table.parent / f"secret{copy}.png"
     path.write_bytes(write_dicom(levels(of), photometric="MONOCHROME2", bits_stored=8))
     with pytest.raises(ManifestError, match=words):
-        split_sources([Source(table)], recipe(), False)
+        split_sources([Source(table)], ONE, False)
 
 
 def test_validation_and_test_share_no_patient_either(table):
     mended(table)
     table.write_text(table.read_text().replace(",p21,", ",p17,"))
     with pytest.raises(ManifestError, match="1 patients stand in both"):
-        split_sources([Source(table)], recipe(), False)
+        split_sources([Source(table)], ONE, False)
 
 
 @pytest.mark.parametrize(("header", "blank"), [("patient_key,patient_id", ","), ("patient_id", "")])
@@ -97,7 +99,7 @@ def test_keys_of_one_table_are_compared_with_ids_of_the_other(tmp_path, header, 
     (tmp_path / "b.csv").write_text("\n".join([f"image,split,{column},Mass", *others]) + "\n")
     sources = [Source(tmp_path / "a.csv"), Source(tmp_path / "b.csv")]
     if not shared:
-        assert [len(part) for part in split_sources(sources, recipe(), False).validation] == [2]
+        assert [len(part) for part in split_sources(sources, ONE, False).validation] == [2]
         return
     with pytest.raises(ManifestError, match=f"^{shared} patients stand in both tables"):
-        split_sources(sources, recipe(), False)
+        split_sources(sources, ONE, False)
