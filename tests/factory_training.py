@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ LOSS = weighted_bce([0.5, 0.8], [0.5, 0.2], label_smoothing=0.1)
 
 def toy_recipe(**changes: Any) -> Recipe:
     """A recipe of one short stage of the shallow backbone."""
-    base = Recipe(
+    settings: dict[str, Any] = dict(
         name="toy",
         title="Toy",
         version="0",
@@ -40,7 +39,7 @@ def toy_recipe(**changes: Any) -> Recipe:
         mixed_precision=False,
         augmentation=Augmentation(rotation=5),
     )
-    return dataclasses.replace(base, **changes)
+    return Recipe(**settings | changes)
 
 
 def shallow_network(size: int | None) -> keras.Model:
