@@ -35,7 +35,7 @@ def test_it_learns_the_blob(tmp_path):
         tmp_path,
         backbone="cnn",
         head="gap-dense",
-        stages=(Stage(32, 12, 8, 1e-2),),
+        stages=(Stage(32, 2, 8, 1e-2),),
         loader=lambda size: (blobs(54, 0), blobs(18, 1)),
     )
     assert listener.rows[-1]["validation_auroc"]["Mass"] > 0.9
