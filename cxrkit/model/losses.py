@@ -45,12 +45,15 @@ class WeightedBCE:
         negative = ops.convert_to_tensor(self.w_neg, dtype=prediction.dtype)
         known = ops.logical_not(ops.isnan(y))
         y = ops.where(known, y, ops.zeros_like(y))
-        if self.label_smoothing:
-            y = y * (1.0 - self.label_smoothing) + self.label_smoothing / 2
         if self.from_logits:
             log_p, log_q = -ops.softplus(-prediction), -ops.softplus(prediction)
         else:
             log_p, log_q = ops.log(prediction + self.epsilon), ops.log(1.0 - prediction + self.epsilon)
+        if self.label_smoothing:
+            # Within each class, so that an image keeps the weight of its own: smoothed before they are weighed,
+            # the negatives of a rare finding would be taught as positives, whose weight is so much larger.
+            other = self.label_smoothing / 2
+            log_p, log_q = (1.0 - other) * log_p + other * log_q, (1.0 - other) * log_q + other * log_p
         terms = positive * y * log_p + negative * (1.0 - y) * log_q
         weight = ops.cast(known, prediction.dtype)
         if sample_weight is not None:
@@ -85,7 +88,8 @@ def weighted_bce(
     epsilon
         Of the form for probabilities.
     label_smoothing
-        e in 0..1: a known label y is taught as ``y (1 - e) + e / 2``; an unknown one stays unknown.
+        e in 0..1: a known label y is taught as ``y (1 - e) + e / 2``, with the weight of its class as it is; an
+        unknown one stays unknown.
 
     Returns
     -------

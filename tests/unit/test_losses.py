@@ -71,15 +71,21 @@ def test_label_smoothing_moves_known_labels_and_leaves_unknown_ones_out():
     z = np.array([[2.0, -1.0], [0.5, 3.0]])
     y = np.array([[1.0, np.nan], [0.0, 1.0]])
     smoothed = weighted_bce([0.7, 0.4], [0.3, 0.6], label_smoothing=0.2)
-    # 1 is taught as 0.9, 0 as 0.1; worked with the softplus of each logit
+    # 1 is taught as 0.9 with the weight of positives, 0 as 0.1 with that of negatives; worked with each softplus
     log_p, log_q = -np.log1p(np.exp(-z)), -np.log1p(np.exp(z))
-    first = (0.7 * 0.9 * log_p[0, 0] + 0.3 * 0.1 * log_q[0, 0] + 0.7 * 0.1 * log_p[1, 0] + 0.3 * 0.9 * log_q[1, 0]) / 2
-    second = 0.4 * 0.9 * log_p[1, 1] + 0.6 * 0.1 * log_q[1, 1]
+    first = (0.7 * (0.9 * log_p[0, 0] + 0.1 * log_q[0, 0]) + 0.3 * (0.1 * log_p[1, 0] + 0.9 * log_q[1, 0])) / 2
+    second = 0.4 * (0.9 * log_p[1, 1] + 0.1 * log_q[1, 1])
     assert float(smoothed(y, z)) == pytest.approx(-first - second, abs=1e-12)
     plain = weighted_bce([0.7, 0.4], [0.3, 0.6])
     assert float(smoothed.without_smoothing()(y, z)) == float(plain(y, z))
     with pytest.raises(ValueError, match="not in 0"):
         weighted_bce([0.5], [0.5], label_smoothing=1.5)
+
+
+def test_smoothing_teaches_the_negatives_of_a_rare_finding_as_negatives():
+    loss = weighted_bce([0.99], [0.01], label_smoothing=0.1)
+    at = [float(loss(np.zeros((3, 1)), np.full((3, 1), np.log(p / (1 - p))))) for p in (0.04, 0.05, 0.06, 0.8)]
+    assert at[1] == min(at)  # 0.1 / 2, whatever the weights
 
 
 def test_sample_weights_form_the_weighted_mean_over_known_labels():
@@ -126,8 +132,9 @@ def test_class_weights_by_prevalence_and_none():
 
 @pytest.mark.parametrize("kind", ["prevalence", "balanced"])
 @pytest.mark.parametrize("positives", [0, 4])
-def test_a_finding_of_one_class_adds_nothing_to_the_loss(kind, positives):
-    loss = weighted_bce(*class_weights(kind, counts((positives, 4))))
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_a_finding_of_one_class_adds_nothing_to_the_loss(kind, positives, smoothing):
+    loss = weighted_bce(*class_weights(kind, counts((positives, 4))), label_smoothing=smoothing)
     assert float(loss(np.full((4, 1), positives / 4), np.array([[0.3], [-2.0], [1.0], [4.0]]))) == 0.0
 
 
