@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from html import escape
 
@@ -37,9 +38,16 @@ def choose_preset() -> Preset:
     """The model, the same on every page."""
     presets = services.presets()
     names = list(presets)
+    titles = Counter(preset.title for preset in presets.values())
+
+    def label(name: str) -> str:
+        # two presets of one recipe share its title, and Streamlit tells options by their labels
+        title = presets[name].title
+        return title if titles[title] == 1 else f"{title}: {name}"
+
     with st.sidebar:
         services.recall("chosen_preset", names[0], names)
-        name = st.selectbox("Model", names, format_func=lambda n: presets[n].title, key="chosen_preset")
+        name = st.selectbox("Model", names, format_func=label, key="chosen_preset")
         services.keep("chosen_preset", name)
     return presets[name]
 

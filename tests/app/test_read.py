@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+import streamlit as st
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.testing.v1 import AppTest
 
 from cxrkit.imaging.phantom import phantom_dicom, phantom_png
+from cxrkit.preset import Preset
 from tests.app.conftest import page_text
+from tests.conftest import REPOSITORY
 
 Upload = Callable[[AppTest, bytes, str], AppTest]
 IDENTITY = {"PatientName": "Doe^Jane", "PatientID": "4711", "PatientAge": "003Y"}
@@ -150,6 +156,21 @@ def test_preset_switch_reads_the_same_radiograph_again(app: AppTest, upload: Upl
     assert not app.exception
     assert [name_of(r) for r in rows(app)] == ["Pneumonia"]
     assert "calibrated on: val (30.0 %)" in page_text(app)
+
+
+def test_presets_of_one_title_are_told_apart_by_name(
+    app_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("first", "second"):
+        shutil.copytree(app_folder / "single", tmp_path / name)
+        dataclasses.replace(Preset.load(app_folder / "single"), name=name).save(tmp_path / name)
+    monkeypatch.setattr("cxrkit.preset.WEIGHTS", tmp_path)
+    st.cache_resource.clear()
+    app = AppTest.from_file(str(REPOSITORY / "streamlit_app.py"), default_timeout=60).run()
+    model = app.selectbox(key="chosen_preset")
+    assert [label.rsplit(": ")[-1] for label in model.options] == ["first", "second"]
+    assert model.select_index(1).run().selectbox(key="chosen_preset").value == "second"
+    st.cache_resource.clear()
 
 
 def test_phantom_is_one_click(app: AppTest) -> None:
