@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
 import keras
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,7 @@ import numpy.typing as npt
 from cxrkit.errors import ImportRefused, WeightsCorrupt, WeightsMismatch, WeightsMissing
 from cxrkit.model.backbones import backbone_row
 from cxrkit.model.checkpoints import Arrays, read_layers
+from cxrkit.model.hdf5 import open_weights
 from cxrkit.model.network import HEADS
 
 Floats = npt.NDArray[np.float32]
@@ -130,21 +131,29 @@ def description(file: Path) -> dict[str, Any]:
     """The description of the network in a file; empty where it holds weights alone."""
     if not file.is_file():
         raise WeightsMissing(f"The file {file.name} does not exist.", "Check the path that was given.")
+    zipped = file.name.endswith(".keras")  # as Keras decides it: a file may be a zip archive and HDF5 at once
     try:
-        if zipfile.is_zipfile(file):
+        if zipped:
             with zipfile.ZipFile(file) as archive:
                 sizes = {info.filename: info.file_size for info in archive.infolist()}
                 if sizes["config.json"] > LARGEST_DESCRIPTION or sum(sizes.values()) > LARGEST:
                     raise ImportRefused(f"What {file.name} unpacks to is too large.", _RESAVE)
                 text: Any = archive.read("config.json")
         else:
-            with h5py.File(file, "r") as h5:
+            with open_weights(file) as h5:
                 text = h5.attrs.get("model_config")
         found = {} if text is None else json.loads(text)
-    except (OSError, KeyError, ValueError, RuntimeError, RecursionError, zipfile.BadZipFile) as error:
+    except WeightsCorrupt:
+        raise
+    except (
+        *(OSError, KeyError, ValueError, TypeError, RuntimeError, RecursionError),
+        *(NotImplementedError, EOFError, zlib.error, zipfile.BadZipFile),
+    ) as error:
         raise WeightsCorrupt(f"The file {file.name} cannot be read ({type(error).__name__}).", _FETCH) from None
     if not isinstance(found, dict):
         raise WeightsCorrupt(f"The description in {file.name} is malformed.", _FETCH)
+    if zipped:  # how it was trained (optimiser, loss, metrics); Keras drops this one unread where it does not compile
+        found.pop("compile_config", None)
     return found
 
 

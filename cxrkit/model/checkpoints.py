@@ -16,6 +16,7 @@ import numpy.typing as npt
 from cxrkit.data.public_weights import IMAGENET, keras_models, own_backbone
 from cxrkit.errors import WeightsCorrupt, WeightsMismatch, WeightsMissing
 from cxrkit.model.backbones import backbone_row
+from cxrkit.model.hdf5 import Room, open_weights
 from cxrkit.model.network import backbone_layers
 from cxrkit.preset import Preset
 
@@ -168,11 +169,12 @@ def read_layers(path: str | os.PathLike[str]) -> tuple[dict[str, Arrays], list[s
     if not file.is_file():
         raise WeightsMissing(f"The weights file {file.name} does not exist.", "Check the path that was given.")
     try:
-        with h5py.File(file, "r") as h5:
-            stored = h5.attrs.get(_FINDINGS)
-            root = h5.get("model_weights", h5)
-            arrays = dict(_legacy_layers(root)) if "layer_names" in root.attrs else dict(_keras3_layers(h5))
-    except (OSError, KeyError, RuntimeError, ValueError) as error:
+        with open_weights(file) as h5:
+            findings = _stored_findings(h5)
+            root, room = h5.get("model_weights", h5), Room(file)
+            legacy = "layer_names" in root.attrs
+            arrays = dict(_legacy_layers(root, room)) if legacy else dict(_keras3_layers(h5, room))
+    except (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
         raise WeightsCorrupt(
             f"The weights file {file.name} cannot be read: it is truncated or is not HDF5 ({type(error).__name__}).",
             "Fetch the file again and compare its size or checksum with the source's.",
@@ -181,24 +183,32 @@ def read_layers(path: str | os.PathLike[str]) -> tuple[dict[str, Arrays], list[s
         raise WeightsCorrupt(
             f"The weights file {file.name} holds no layers.", "Give a file written by Keras' save_weights or save."
         )
-    return arrays, None if stored is None else list(json.loads(stored))
+    return arrays, findings
 
 
-def _legacy_layers(root: Any) -> Iterator[tuple[str, Arrays]]:
+def _stored_findings(h5: Any) -> list[str] | None:
+    stored = h5.attrs.get(_FINDINGS)
+    names = None if stored is None else json.loads(stored)
+    if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+        raise ValueError("the findings are no list of names")
+    return names
+
+
+def _legacy_layers(root: Any, room: Room) -> Iterator[tuple[str, Arrays]]:
     for raw in root.attrs["layer_names"]:
         name = raw.decode() if isinstance(raw, bytes) else str(raw)
         group = root[name]
         weights = [w.decode() if isinstance(w, bytes) else str(w) for w in group.attrs["weight_names"]]
         if weights:  # "conv1/bn" of old files is "conv1_bn" today
-            yield name.replace("/", "_"), [np.asarray(group[w], dtype=np.float32) for w in weights]
+            yield name.replace("/", "_"), [room.read(group[w]) for w in weights]
 
 
-def _keras3_layers(h5: Any) -> Iterator[tuple[str, Arrays]]:
+def _keras3_layers(h5: Any, room: Room) -> Iterator[tuple[str, Arrays]]:
     for path, group in h5["layers"].items():
         stored = group.get("vars")
         if stored is not None and len(stored):
             name = stored.attrs.get("name", group.attrs.get("name", path))
-            yield str(name), [np.asarray(stored[str(i)], dtype=np.float32) for i in range(len(stored))]
+            yield str(name), [room.read(stored[str(i)]) for i in range(len(stored))]
 
 
 def assign(network: keras.Model, arrays: Mapping[str, Arrays], *, file: str, only: set[str] | None = None) -> None:

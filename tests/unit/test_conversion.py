@@ -220,6 +220,33 @@ def test_the_same_holds_for_the_old_format(saved: Path, tmp_path: Path) -> None:
             import_weights(file, kind, tmp_path / "mine", wishes=wishes)
 
 
+def test_what_is_checked_is_what_keras_reads(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file may be HDF5 and a zip archive at once, with a description in each."""
+    file = tmp_path / "both.h5"
+    shutil.copy(saved / "whole.h5", file)
+    with h5py.File(file, "r+") as h5:
+        h5.attrs["model_config"] = h5.attrs["model_config"].replace('"ReLU"', '"Lambda"')
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr("config.json", '{"class_name": "Functional", "config": {}}')
+    assert h5py.is_hdf5(file)
+    assert zipfile.is_zipfile(file)
+    monkeypatch.setattr(keras.models, "load_model", lambda *_, **__: pytest.fail("Keras saw it"))
+    with pytest.raises(ImportRefused, match="holds a Lambda"):
+        import_weights(file, "keras", tmp_path / "mine", wishes=ASKED)
+
+
+@pytest.mark.parametrize("name", ["trained.keras", "trained.h5"])
+def test_how_a_network_was_trained_does_not_matter(name: str, network: keras.Model, tmp_path: Path) -> None:
+    """Optimiser, loss and metrics stand in the description too, and any of them may be the trainer's own."""
+    trained = keras.models.clone_model(network)
+    trained.set_weights(network.get_weights())
+    trained.compile("adam", loss=keras.losses.BinaryFocalCrossentropy(), metrics=[keras.metrics.AUC(multi_label=True)])
+    with _silence():
+        trained.save(tmp_path / name)
+    preset = import_weights(tmp_path / name, "keras", tmp_path / "mine", wishes=ASKED)
+    assert preset.findings == THREE
+
+
 def test_a_network_that_ends_otherwise_is_refused(network: keras.Model, tmp_path: Path) -> None:
     soft = keras.Model(network.input, keras.layers.Dense(3, activation="softmax")(network.get_layer("pool").output))
     soft.save(tmp_path / "soft.keras")
