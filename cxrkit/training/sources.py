@@ -60,6 +60,8 @@ class Parts:
         Of the training manifests: how often an epoch shows an image, and what it counts in the loss.
     validation_name
         How the validation part is called in records: ``"val"``, or ``"val (cut out of train)"``.
+    pictures
+        Checksum of what the training and the validation images show, in their order.
     """
 
     training: tuple[Manifest, ...]
@@ -67,14 +69,15 @@ class Parts:
     repeats: tuple[float, ...]
     validation_name: str
     weights: tuple[float, ...]
+    pictures: str = ""
 
     def checksum(self) -> str:
-        """Of all that the tables contribute: which images, their labels, how often, on which side."""
-        digest = hashlib.sha256()
+        """Of all that the tables contribute: which images, what they show, their labels, how often, on which side."""
+        digest = hashlib.sha256(self.pictures.encode())
         for side in (self.training, self.validation):
             for manifest in side:
                 digest.update(manifest.sha256.encode())
-                digest.update("\\n".join(path.name for path in manifest.images).encode())
+                digest.update("\n".join(path.name for path in manifest.images).encode())
                 digest.update(np.nan_to_num(manifest.labels, nan=-1).tobytes())
             digest.update(b"|")
         digest.update(repr((self.repeats, self.weights)).encode())
@@ -118,7 +121,7 @@ def split_sources(
     for a, b in combinations(sides, 2):
         for one, other in product(a, b):
             assert_disjoint(one, other)
-    training, validation, _ = _look_at(parts, skip_unreadable, progress)
+    (training, validation, _), shown = _look_at(parts, skip_unreadable, progress)
     cut = any(source.hold_out is not None for source in sources)
     return Parts(
         tuple(training),
@@ -126,17 +129,20 @@ def split_sources(
         tuple(source.repeat for source in sources),
         "val (cut out of train)" if cut else "val",
         tuple(source.weight for source in sources),
+        shown,
     )
 
 
 def _look_at(
     parts: Sequence[tuple[Manifest, Manifest | None, Manifest | None]], skip: bool, progress: Callable[[str], None]
-) -> list[list[Manifest]]:
-    """The readable rows of the training, the validation and the test parts, which share no picture."""
+) -> tuple[list[list[Manifest]], str]:
+    """The readable rows of the training, the validation and the test parts, which share no picture, and a
+    checksum of those that train or validate."""
     total = sum(len(part) for source in parts for part in source if part is not None)
     looked, unreadable = 0, []
     kept: list[list[Manifest]] = [[], [], []]
     pictures: list[Counter[str]] = [Counter(), Counter(), Counter()]
+    shown = [hashlib.sha256() for _ in SPLITS]
     for number, source in enumerate(parts, start=1):
         table = f"table {number}, " if len(parts) > 1 else ""
         for side, part in enumerate(source):
@@ -151,6 +157,7 @@ def _look_at(
             looked += len(part)
             unreadable += [f"{table}{one}" for one in seen.unreadable]
             pictures[side].update(digest for digest in seen.digests if digest is not None)
+            shown[side].update("".join(digest or "-" for digest in seen.digests).encode())
             if skip:
                 kept[side].append(keep_readable(part, seen, skip=True))
             else:
@@ -166,7 +173,7 @@ def _look_at(
                 f"{shared} {_NAMES[b]} images are identical to {_NAMES[a]} images.",
                 "Keep copies of an image on one side, for instance with --group-by and a column of duplicate groups.",
             )
-    return kept
+    return kept, shown[0].hexdigest() + shown[1].hexdigest()
 
 
 def _split_source(

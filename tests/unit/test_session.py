@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
+from cxrkit.data.manifest import read_manifest
 from cxrkit.errors import ManifestError, TrainingError
 from cxrkit.model.backbones import BACKBONES
 from cxrkit.model.manager import XRayModelManager
@@ -116,6 +117,19 @@ def test_validation_never_shares_a_patient_and_test_rows_are_never_taken(table):
     wide = recipe(findings=("Effusion", "Mass", "Hernia"))
     again = split_sources([Source(table, hold_out=0.25)], wide, True).validation[0]
     assert list(again.table["image"]) == list(validation.table["image"])
+
+
+def test_an_image_that_shows_something_else_is_other_data(table, tmp_path):
+    shutil.copytree(table.parent, tmp_path / "copy")
+    copy = tmp_path / "copy" / table.name
+
+    def checksum(path):
+        return split_sources([Source(path, hold_out=0.25)], recipe(), False).checksum()
+
+    assert checksum(copy) == checksum(table)
+    first = read_manifest(copy, ("Mass",), split="train").images[0]
+    cv2.imwrite(str(first), cv2.imread(str(first))[::-1])
+    assert checksum(copy) != checksum(table)
 
 
 def edited(table, name, change):
