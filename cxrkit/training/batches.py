@@ -58,6 +58,7 @@ def load_images(
     recipe: Recipe,
     size: int,
     progress: Progress,
+    check: Callable[[], None] = lambda: None,
 ) -> ImageSet:
     """Read the images of all manifests through the one preprocessing at one size.
 
@@ -67,6 +68,8 @@ def load_images(
         Of the images of each manifest: how often an epoch shows them, and their weight in the loss.
     progress
         Takes a line after every thousand images.
+    check
+        Called after each image; may raise, for instance `KeyboardInterrupt`.
     """
     paths = [path for manifest in manifests for path in manifest.images]
 
@@ -78,6 +81,7 @@ def load_images(
     with ThreadPoolExecutor(2) as pool:
         for number, image in enumerate(pool.map(square, paths)):
             squares[number] = image
+            check()
             if number % 1000 == 999:
                 progress(f"read {number + 1} of {len(paths)} images at {size} px")
     labels = np.concatenate([m.labels for m in manifests])

@@ -27,7 +27,7 @@ from cxrkit.training.sources import Parts, Source, split_sources
 from cxrkit.training.starting import first_network, start_record
 from cxrkit.training.surroundings import imitates_bfloat16
 from cxrkit.training.trainer import train_network
-from cxrkit.training.weighting import class_weights
+from cxrkit.training.weighting import class_weights, of_one_class
 
 
 @dataclass(frozen=True)
@@ -195,6 +195,8 @@ def _train(
 ) -> keras.Model:
     counts = total_counts(recipe, parts.training)
     loss = weighted_bce(*class_weights(recipe.class_weights, counts), label_smoothing=recipe.label_smoothing)
+    for finding in of_one_class(counts):
+        reporter.line(f"{finding}: its training labels are all alike, so there is nothing to learn of it")
     reporter.line(
         f"training on {sum(map(len, parts.training))} images, validating on {sum(map(len, parts.validation))}, "
         f"{len(recipe.findings)} findings"
@@ -205,19 +207,14 @@ def _train(
             "--no-mixed-precision computes in float32"
         )
     with Interruption() as interruption:
-
-        def tell(text: str) -> None:
-            interruption.check()
-            reporter.line(text)
+        tell, check = reporter.line, interruption.check
 
         def loader(size: int) -> tuple[ImageSet, ImageSet]:
             ones = [1.0] * len(parts.validation)
             return (
-                load_images(parts.training, parts.repeats, parts.weights, recipe, size, tell),
-                load_images(parts.validation, ones, ones, recipe, size, tell),
+                load_images(parts.training, parts.repeats, parts.weights, recipe, size, tell, check),
+                load_images(parts.validation, ones, ones, recipe, size, tell, check),
             )
 
         inputs = {key: value for key, value in identity.items() if key != "recipe"}
-        return train_network(
-            recipe, loader, loss, folder.checkpoints, reporter, initial, inputs, check=interruption.check
-        )
+        return train_network(recipe, loader, loss, folder.checkpoints, reporter, initial, inputs, check=check)

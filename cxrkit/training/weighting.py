@@ -40,6 +40,23 @@ def class_weights(kind: ClassWeights, counts: Sequence[LabelCount]) -> tuple[tup
     return tuple(positive for positive, _ in pairs), tuple(negative for _, negative in pairs)
 
 
+def of_one_class(counts: Sequence[LabelCount]) -> tuple[str, ...]:
+    """Findings whose known labels are all positive or all negative.
+
+    Raises
+    ------
+    TrainingError
+        That is so of all findings: there is nothing to learn.
+    """
+    found = tuple(count.finding for count in counts if count.positives in (0, count.total))
+    if len(found) == len(counts):
+        raise TrainingError(
+            f"No finding has both positive and negative training labels ({', '.join(found)}).",
+            "Give a table with images of both kinds.",
+        )
+    return found
+
+
 def _pair(kind: ClassWeights, positives: int, total: int) -> tuple[float, float]:
     negatives = total - positives
     if kind == "none":

@@ -7,7 +7,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from cxrkit.card import LabelCount
 from cxrkit.errors import TrainingError
 from cxrkit.model.losses import as_keras_loss, weighted_bce
-from cxrkit.training.weighting import class_weights
+from cxrkit.training.weighting import class_weights, of_one_class
 
 Y = np.array([[1, 1, 1], [1, 1, 0], [0, 1, 0], [1, 0, 1]], dtype=float)
 
@@ -136,6 +136,13 @@ def test_class_weights_by_prevalence_and_none():
 def test_a_finding_of_one_class_adds_nothing_to_the_loss(kind, positives, smoothing):
     loss = weighted_bce(*class_weights(kind, counts((positives, 4))), label_smoothing=smoothing)
     assert float(loss(np.full((4, 1), positives / 4), np.array([[0.3], [-2.0], [1.0], [4.0]]))) == 0.0
+
+
+def test_findings_of_one_class_are_named_and_nothing_to_learn_is_refused():
+    assert of_one_class(counts((0, 4), (1, 4), (4, 4))) == ("F0", "F2")
+    assert of_one_class(counts((1, 4))) == ()
+    with pytest.raises(TrainingError, match="No finding has both"):
+        of_one_class(counts((0, 4), (4, 4)))
 
 
 def test_a_finding_without_labels_has_no_class_weights():
