@@ -32,7 +32,11 @@ def main(arguments: list[str] | None = None) -> int:
     if options.list_recipes:
         print(listing())
         return 0
-    from cxrkit.training.launch import launch  # loads the network library, which --help need not wait for
+    try:
+        from cxrkit.training.launch import launch  # loads the network library, which --help need not wait for
+    except KeyboardInterrupt:
+        print("Stopped. Nothing was begun yet.", file=sys.stderr)
+        return 130
 
     return launch(options, given)
 

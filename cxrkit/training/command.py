@@ -14,6 +14,9 @@ from cxrkit.training.named import MODEL_TYPES
 LABELS = Path("labels.csv")
 """The table that is taken when none is named: what README's prepare_data.py writes."""
 
+_IDENTITIES = ("patient_id", "patient_key")
+"""Columns of which no value may stand in a record."""
+
 _OVERRIDES = (
     ("--epochs-frozen", int, "N", "epochs of the phase that trains the head alone (0: without that phase)"),
     ("--epochs-finetune", int, "N", "epochs of the phase that trains more than the head (0: without that phase)"),
@@ -177,6 +180,8 @@ def public_command(arguments: Sequence[str]) -> str:
         option, sign, value = word.partition("=")
         if sign and option.startswith("--"):
             return f"{option}={public(value)}"
+        if sign and option in _IDENTITIES:
+            return f"{option}=..."
         path = Path(word)
         if home and path.is_absolute() and path.is_relative_to(home):
             return "$CXRKIT_DATA/" + path.relative_to(home).as_posix()

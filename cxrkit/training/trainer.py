@@ -190,7 +190,7 @@ def _train_epoch(trained: keras.Model, batches: Iterator[Batch], where: str, rep
         if not np.isfinite(value):
             raise TrainingError(
                 f"The loss was not finite in {where}, step {step}.",
-                "Lower the learning rate or switch mixed precision off, and resume from the last epoch.",
+                "Begin a new run with a lower learning rate or without mixed precision: this one would do it again.",
             )
         # train_on_batch reports the running mean since the last reset, so reset to have the batch's own
         trained.reset_metrics()

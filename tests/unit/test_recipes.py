@@ -132,8 +132,9 @@ def test_both_spellings_give_the_same_options():
 def test_the_public_command_names_no_place(monkeypatch, tmp_path):
     monkeypatch.setenv("CXRKIT_DATA", str(tmp_path / "data"))
     words = ["--manifest", str(tmp_path / "data" / "a.csv"), f"--out={tmp_path}/weights/mine", "--images", "../../b",
-             "--only", "kind=x y", "--runs", "~somebody/runs", "--manifest", "labels.csv"]  # fmt: skip
+             "--only", "kind=x y", "--only", "patient_id=4711",
+             "--runs", "~somebody/runs", "--manifest", "labels.csv"]  # fmt: skip
     assert public_command(words) == (
         "python scripts/train.py --manifest $CXRKIT_DATA/a.csv --out=mine --images b "
-        "--only 'kind=x y' --runs runs --manifest labels.csv"
+        "--only 'kind=x y' --only patient_id=... --runs runs --manifest labels.csv"
     )

@@ -5,6 +5,9 @@ import importlib.util
 import json
 import os
 import signal
+import sys
+import time
+import types
 from pathlib import Path
 
 import cv2
@@ -13,6 +16,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from cxrkit.errors import TrainingError
+from cxrkit.imaging.loading import load_radiograph
 from cxrkit.model.backbones import BACKBONES
 from cxrkit.model.manager import XRayModelManager
 from cxrkit.preset import Preset, find_run, list_presets
@@ -180,6 +184,32 @@ def test_ctrl_c_stops_after_the_batch_and_resume_goes_on(train, folder, base, ca
     assert "no unfinished run of 'toy'" in capsys.readouterr().err
     assert train(*base, "--resume", run, "--seed", 5) == 2
     assert "begun with another recipe" in capsys.readouterr().err
+
+
+def test_ctrl_c_while_libraries_load_is_no_traceback(train, base, capsys, monkeypatch):
+    class Loading(types.ModuleType):
+        def __getattr__(self, name):
+            raise KeyboardInterrupt if name == "launch" else AttributeError(name)
+
+    monkeypatch.setitem(sys.modules, "cxrkit.training.launch", Loading("launch"))
+    assert train(*base) == 130
+    assert capsys.readouterr().err == "Stopped. Nothing was begun yet.\n"
+
+
+def test_ctrl_c_while_images_are_read_stops_after_one(train, folder, base, monkeypatch):
+    read = []
+
+    def press(path):
+        read.append(path)
+        if len(read) == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.02)  # so that those ahead are not done before the first is looked at
+        return load_radiograph(path)
+
+    monkeypatch.setattr("cxrkit.training.batches.load_radiograph", press)
+    assert train(*base) == 130
+    assert len(read) < 10  # of 16
+    assert record(only_run(folder))["state"] == "stopped"
 
 
 def test_a_second_ctrl_c_does_not_wait():

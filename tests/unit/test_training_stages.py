@@ -225,6 +225,7 @@ def test_a_loss_that_is_not_finite_stops_a_stage_and_leaves_the_last_good_checkp
     with pytest.raises(TrainingError, match="not finite in stage 1, epoch 2, step 2") as caught:
         train_toy(tmp_path, stages=stages)
     assert str(tmp_path) not in caught.value.message
+    assert caught.value.remedy.startswith("Begin a new run with a lower learning rate")  # another rate is another run
     assert json.loads((tmp_path / "state.json").read_text())["checkpoint"] == "stage1-epoch1.weights.h5"
     monkeypatch.undo()
     monkeypatch.setitem(BACKBONES, "shallow", SHALLOW)
