@@ -64,7 +64,7 @@ def _run(options: argparse.Namespace, arguments: Sequence[str], display: Display
         opened.append(run)
         display.begins(str(run.path))
 
-    return run_training(
+    outcome = run_training(
         recipe,
         [Source(**source) for source in sources],
         _place(options),
@@ -79,6 +79,9 @@ def _run(options: argparse.Namespace, arguments: Sequence[str], display: Display
         distribute=options.distribute,
         opened=begins,
     )
+    if options.out is None:
+        display.line(f"for the dashboard, copy the preset's folder to weights/{outcome.preset.name}")
+    return outcome
 
 
 def _place(options: argparse.Namespace) -> Place:
