@@ -32,6 +32,9 @@ with status 2. Any other exception is a defect of cxrkit and is reported as an i
         `-- ArchiveRefused         an archive is damaged, swells beyond reason, or would write outside its folder
 """
 
+# A name out of a hostile file may be part of a message, and must not steer the terminal that shows it.
+_CONTROL = {code: "?" for code in (*range(9), *range(11, 32), *range(127, 160))}
+
 
 class CxrError(Exception):
     """Base of all expected errors.
@@ -45,6 +48,7 @@ class CxrError(Exception):
     """
 
     def __init__(self, message: str, remedy: str) -> None:
+        message = message.translate(_CONTROL)
         super().__init__(message)
         self.message = message
         self.remedy = remedy

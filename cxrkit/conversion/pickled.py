@@ -16,8 +16,8 @@ from typing import IO, Any
 
 from cxrkit.errors import WeightsCorrupt
 
-MOST_INSTRUCTIONS = 20_000_000
-"""A checkpoint of a few hundred layers has about a hundred thousand."""
+MOST_INSTRUCTIONS = 2_000_000
+"""A checkpoint of a few hundred layers has about a hundred thousand. As many entries may be copied by calls."""
 
 _REMEDY = "Fetch the file again and compare its size or checksum with the source's."
 
@@ -130,6 +130,7 @@ class _Machine:
         self._stack: list[Any] = []
         self._memo: dict[int, Any] = {}
         self._ended = False
+        self._copied = 0
 
     def result(self) -> Any:
         if not self._ended or len(self._stack) != 1:
@@ -186,6 +187,7 @@ class _Machine:
             _with_items(self._top(), items)
         elif name == "BUILD":
             state = self._pop()
+            self._count(state if isinstance(state, tuple) else (state,))
             _build(self._top(), state)
         else:
             stack.append(self._made(name, argument))
@@ -216,9 +218,16 @@ class _Machine:
 
     def _called(self, maker: Any, arguments: Iterable[Any]) -> Any:
         given = tuple(arguments) if isinstance(arguments, (tuple, list)) else ()
+        self._count(given)
         if isinstance(maker, Named) and maker.path in self._builders:
             return self._builders[maker.path](given)
         return Standin(maker, given)
+
+    def _count(self, given: tuple[Any, ...]) -> None:
+        """Bound what calls and states copy: a long container can be given to many at two bytes each."""
+        self._copied += len(given) + sum(len(part) for part in given if isinstance(part, (list, tuple, dict)))
+        if self._copied > MOST_INSTRUCTIONS:
+            raise _refused("it is longer than any checkpoint")
 
     def _top(self) -> Any:
         if self._stack[-1] is _MARK:
@@ -234,7 +243,9 @@ class _Machine:
         return [self._pop() for _ in range(count)][::-1]
 
     def _marked(self) -> list[Any]:
-        place = max(k for k, value in enumerate(self._stack) if value is _MARK)
+        place = len(self._stack) - 1
+        while self._stack[place] is not _MARK:  # from the top, lest many marks on a long stack take for ever
+            place -= 1
         items = self._stack[place + 1 :]
         del self._stack[place:]
         return items

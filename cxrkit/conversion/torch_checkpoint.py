@@ -27,7 +27,7 @@ LARGEST = 4 * 2**30
 """Bytes of a checkpoint that are accepted; the largest DenseNet has 0.12 GB."""
 
 _NESTED = ("state_dict", "model_state_dict", "model", "net", "module")
-_MOST_PARTS = 20_000
+_MOST_ENTRIES, _LONGEST_NAME = 200_000, 500
 
 
 @dataclass(frozen=True)
@@ -104,6 +104,7 @@ class _Collector:
     def __init__(self, blocks: Blocks, most: int) -> None:
         self._blocks = blocks
         self._left = most  # bytes: many names for one block must not fill the memory
+        self._unread = most  # nor must many blocks that lie over each other in the file
         self._read: dict[str, bytes | memoryview] = {}
 
     def collect(self, model: dict[Any, Any] | Standin) -> Checkpoint:
@@ -126,6 +127,9 @@ class _Collector:
         storage, item = tensor.storage, tensor.storage.dtype.itemsize
         if storage.key not in self._read:
             self._read[storage.key] = self._blocks(storage)
+            self._unread -= len(self._read[storage.key])
+            if self._unread < 0:
+                raise damaged(None)
         block = self._read[storage.key]
         last = tensor.offset + sum((n - 1) * s for n, s in zip(tensor.shape, tensor.strides, strict=True))
         count = math.prod(tensor.shape)
@@ -135,6 +139,8 @@ class _Collector:
         if count > storage.count or self._left < 0:  # one number spread over a huge array: no weights are stored so
             raise damaged(None)
         if not count:
+            if math.prod(n or 1 for n in tensor.shape) > _MOST_ENTRIES:
+                raise damaged(None)
             return np.zeros(tensor.shape, storage.dtype)
         flat = np.frombuffer(block, storage.dtype, storage.count, storage.start * item)
         strides = [s * item for s in tensor.strides]
@@ -145,7 +151,13 @@ class _Collector:
 def _tensors(values: Any) -> Iterator[tuple[str, StoredTensor]]:
     for name, value in values.items() if isinstance(values, Mapping) else ():
         if isinstance(name, str) and isinstance(value, StoredTensor):
+            _check_name(name)
             yield name, value
+
+
+def _check_name(name: str) -> None:
+    if len(name) > _LONGEST_NAME:
+        raise WeightsCorrupt("A name in the checkpoint is longer than any of a network.", FETCH)
 
 
 def _walk(model: Standin) -> Iterator[tuple[str, Standin]]:
@@ -153,13 +165,16 @@ def _walk(model: Standin) -> Iterator[tuple[str, Standin]]:
     waiting, seen = [("", model)], 0
     while waiting:
         name, part = waiting.pop()
-        seen += 1
-        if seen > _MOST_PARTS or name.count(".") > 30:
+        _check_name(name)
+        inside = [part.state, *(part.state.get(key) for key in ("_modules", "_parameters", "_buffers"))]
+        seen += 1 + sum(len(entries) for entries in inside if isinstance(entries, dict))
+        if seen > _MOST_ENTRIES or name.count(".") > 30:
             raise WeightsCorrupt("The module in the checkpoint has more parts than any network.", FETCH)
         yield name, part
         children = part.state.get("_modules")
         for key, child in reversed(children.items()) if isinstance(children, dict) else ():
             if isinstance(key, str) and isinstance(child, Standin):
+                _check_name(key)
                 waiting.append((f"{name}.{key}" if name else key, child))
 
 

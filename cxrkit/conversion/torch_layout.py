@@ -151,9 +151,10 @@ def _check_parts(checkpoint: Checkpoint) -> None:
     for name, kind in checkpoint.parts.items():
         if kind not in _LEAVES:
             raise ImportRefused(f"The part {name} of the module is a {kind}, which no DenseNet-121 has.", _ARCHITECTURE)
-        epsilon = checkpoint.numbers[name].get("eps", _EPSILON)
-        if kind == "BatchNorm2d" and abs(epsilon - _EPSILON) > 1e-12:
-            raise ImportRefused(f"The part {name} of the module normalises with {epsilon:g}, not 1e-5.", _ARCHITECTURE)
+        epsilon = checkpoint.numbers[name].get("eps")
+        if kind == "BatchNorm2d" and not (epsilon is not None and 0.99999e-5 < epsilon < 1.00001e-5):
+            shown = f"{epsilon:g}" if isinstance(epsilon, float) else "another epsilon"
+            raise ImportRefused(f"The part {name} of the module normalises with {shown}, not 1e-5.", _ARCHITECTURE)
 
 
 def _parts(channels: int = 3, outputs: int = 1) -> Iterator[tuple[str, str, tuple[int, ...]]]:

@@ -17,7 +17,7 @@ import pytest
 
 from cxrkit.conversion.pickled import Named, Standin, read_pickle
 from cxrkit.conversion.torch_checkpoint import read_checkpoint
-from cxrkit.errors import ImportRefused, WeightsCorrupt, WeightsMissing
+from cxrkit.errors import ImportRefused, WeightsCorrupt, WeightsMismatch, WeightsMissing
 
 MAGIC = 0x1950A86A20F9469CFC6C
 
@@ -230,6 +230,7 @@ def test_bfloat16_is_widened(tmp_path: Path) -> None:
         Tensor("0", 2, ("2",), (1,)),
         Tensor("0", -1, (1,), (1,)),
         Tensor("../0", 2, (2,), (1,)),  # no such block
+        Tensor("0", 2, (0, 2**47, 2**47), (1, 1, 1)),  # nothing, but more of it than there can be
     ],
 )
 @pytest.mark.filterwarnings("error")
@@ -327,3 +328,90 @@ def test_a_module_that_holds_itself_is_refused(tmp_path: Path) -> None:
     file.write_bytes(in_zip(pickle.dumps({"model": module}, 2)))
     with pytest.raises(WeightsCorrupt, match="more parts"):
         read_checkpoint(file)
+
+
+def module(state: dict[str, Any], kind: str = "Path") -> bytes:
+    """A checkpoint of a whole module of a class."""
+    return in_zip(pickle.dumps({"model": Call(Path, "x", state=state)}, 2).replace(b"\nPath\n", f"\n{kind}\n".encode()))
+
+
+COPIES = 20_000
+ONE = b"\x80\x02](" + b"N" * COPIES + b"eq\x01"  # a long list, which later instructions name with two bytes
+BOMBS = {
+    "arguments": ONE + b"0cx\ny\nq\x020](" + b"h\x02h\x01R" * COPIES + b"e.",
+    "an argument": ONE + b"0ccollections\nOrderedDict\nq\x020](" + b"h\x02h\x01\x85R" * COPIES + b"e.",
+    "a state": b"\x80\x02}("
+    + b"".join(b"U\x05%05dN" % k for k in range(COPIES))
+    + b"uq\x010cx\ny\nq\x020]("
+    + b"h\x02)Rh\x01b" * COPIES
+    + b"e.",
+    "instructions": b"\x80\x02](" + b"}" * 3_000_000 + b"e.",
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+@pytest.mark.timeout(60)
+def test_a_small_pickle_does_not_fill_the_memory(name: str) -> None:
+    with pytest.raises(WeightsCorrupt, match="longer than any"):
+        read_pickle(io.BytesIO(BOMBS[name]), {"collections.OrderedDict": lambda arguments: list(arguments[0])})
+
+
+@pytest.mark.timeout(60)
+def test_many_marks_on_a_long_stack_end_soon() -> None:
+    with pytest.raises(WeightsCorrupt, match="damaged"):
+        read_pickle(io.BytesIO(b"\x80\x02" + b"N" * 300_000 + b"(1" * 300_000 + b"."), {})
+
+
+def test_names_without_end_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "checkpoint.pt"
+    inner = Call(Path, "x")
+    inner.made = (Path, ("x",), {"_modules": {"k" * 100_000: inner, "j": inner}})
+    file.write_bytes(in_zip(pickle.dumps({"model": inner}, 2)))
+    with pytest.raises(WeightsCorrupt, match="longer than any of a network"):
+        read_checkpoint(file)
+    file.write_bytes(in_zip(pickled({"w" * 1000: Tensor("0", 1, (1,), (1,))}), data__0=bytes(4)))
+    with pytest.raises(WeightsCorrupt, match="longer than any of a network"):
+        read_checkpoint(file)
+
+
+def test_blocks_over_each_other_do_not_fill_the_memory(tmp_path: Path) -> None:
+    """Members of an archive that all are the same bytes of the file, as zip bombs without compression are made."""
+    from cxrkit.conversion import torch_checkpoint
+
+    file = tmp_path / "checkpoint.pt"
+    tensors = {f"w{k}": Tensor(str(k), 1, (1,), (1,)) for k in range(50)}
+    file.write_bytes(in_zip(pickled(tensors), data__0=bytes(100_000)))
+    root, _ = torch_checkpoint.read_zip(file.read_bytes())
+    read: list[str] = []
+
+    def blocks(storage: Any) -> bytes:
+        read.append(storage.key)
+        return bytes(100_000)
+
+    with pytest.raises(WeightsCorrupt):
+        torch_checkpoint._Collector(blocks, 200_000).collect(root)
+    assert len(read) == 3
+
+
+@pytest.mark.parametrize("eps", [10**400, 1e-3, None, float("nan")])
+def test_a_normalisation_of_another_or_no_epsilon_is_refused(eps: Any, tmp_path: Path) -> None:
+    from cxrkit.conversion.torch_layout import read_densenet
+
+    file = tmp_path / "checkpoint.pt"
+    file.write_bytes(module({"_modules": {}, "eps": eps}, "BatchNorm2d"))
+    with pytest.raises(ImportRefused, match="normalises with"):
+        read_densenet(read_checkpoint(file))
+    file.write_bytes(module({"_modules": {}, "eps": 1e-5}, "BatchNorm2d"))
+    with pytest.raises(WeightsMismatch, match="lacks"):
+        read_densenet(read_checkpoint(file))
+
+
+def test_a_name_of_a_file_does_not_steer_the_terminal(tmp_path: Path) -> None:
+    from cxrkit.conversion.torch_layout import read_densenet
+
+    file = tmp_path / "checkpoint.pt"
+    file.write_bytes(module({"_modules": {}}, "\x1b[2JEvil"))
+    with pytest.raises(ImportRefused) as refused:
+        read_densenet(read_checkpoint(file))
+    assert "?[2JEvil" in refused.value.message
+    assert str(refused.value).isprintable()
