@@ -88,10 +88,23 @@ class Overrides:
         if self.findings is not None and self.findings != recipe.findings:
             # prevalences and remarks on labels were about the other findings
             changes |= {"findings": self.findings, "reference_prevalence": None, "label_noise": ()}
+            changes["title"] = _retitled(recipe, self.findings)
         for name in ("seed", "mixed_precision", "label_smoothing", "border", "sampling", "class_weights"):
             if (value := getattr(self, name)) is not None:
                 changes[name] = value
         return dataclasses.replace(recipe, **changes)
+
+
+def _retitled(recipe: Recipe, findings: tuple[str, ...]) -> str:
+    """The title with what is learnt at its beginning; one that begins otherwise gets it at its end."""
+    before, after = _few_words(recipe.findings), _few_words(findings)
+    if recipe.title.startswith(before):
+        return after + recipe.title.removeprefix(before)
+    return f"{recipe.title}: {after}"
+
+
+def _few_words(findings: tuple[str, ...]) -> str:
+    return f"{len(findings)} findings" if len(findings) > 3 else ", ".join(findings)
 
 
 def _is_frozen(stage: Stage) -> bool:

@@ -169,7 +169,7 @@ def newest_unfinished(runs: str | os.PathLike[str], name: str, identity: Mapping
         differs = differs or other
     if differs:
         raise TrainingError(
-            f"The newest unfinished run of {name!r} has another {' and '.join(differs)}.",
+            f"The newest unfinished run of {name!r} differs in its {' and '.join(differs)}.",
             "Give the options and tables that it was begun with, or leave --resume out to begin a new run.",
         )
     raise TrainingError(
@@ -195,7 +195,7 @@ def existing_run(path: str | os.PathLike[str], identity: Mapping[str, str]) -> R
         )
     if other := different(record, identity):
         raise TrainingError(
-            f"The run was begun with another {' and '.join(other)}.",
+            f"The run differs in its {' and '.join(other)}.",
             "Give the options and tables that it was begun with, or leave --resume out to begin a new run.",
         )
     return folder

@@ -70,7 +70,7 @@ def read_state(run: Path, identity: dict[str, str]) -> RunState:
     before = state.identity
     other = [name for name in sorted({*before, *identity}) if before.get(name) != identity.get(name)]
     if other:
-        raise TrainingError(f"The run folder holds a checkpoint of another {' and '.join(other)}.", _REMEDY)
+        raise TrainingError(f"The run folder holds a checkpoint that differs in its {' and '.join(other)}.", _REMEDY)
     for name in (state.network, state.checkpoint, state.best):
         if name and not (run / name).is_file():
             raise TrainingError("The run folder has lost its checkpoint.", _REMEDY)

@@ -199,7 +199,7 @@ def _train(
         reporter.line(f"{finding}: its training labels are all alike, so there is nothing to learn of it")
     reporter.line(
         f"training on {sum(map(len, parts.training))} images, validating on {sum(map(len, parts.validation))}, "
-        f"{len(recipe.findings)} findings"
+        f"{len(recipe.findings)} finding{'s' * (len(recipe.findings) != 1)}"
     )
     if recipe.mixed_precision and imitates_bfloat16():
         reporter.line(

@@ -121,7 +121,7 @@ def _run_stage(
     training, validation = images
     steps = int(training.weight.sum()) // stage.batch
     if steps == 0:
-        raise TrainingError("There are fewer training images than one batch.", "Give more images or a smaller batch.")
+        raise _too_few()
     check_monitor(validation, stage, number + 1)
     on_features = stage.trainable == "head" and cache_features
     with precision(recipe.mixed_precision):
@@ -140,6 +140,8 @@ def _run_stage(
     while state.epoch < stage.epochs and not state.watch.stops(stage):
         seed = (recipe.seed, number, state.epoch)
         order = epoch_order(training.labels, training.weight, stage.batch, recipe.sampling, seed)
+        if len(order) < stage.batch:  # a repeat below 1 draws fewer at times
+            raise _too_few()
         reporter.epoch_begins(number + 1, len(recipe.stages), state.epoch + 1, stage.epochs, len(order) // stage.batch)
         began = time.monotonic()
         _reseed(trained, seed)
@@ -181,6 +183,10 @@ def _run_stage(
     if state.stage < len(recipe.stages):
         state.watch = Watch(recipe.stages[state.stage].learning_rate)
     write_state(run, state)
+
+
+def _too_few() -> TrainingError:
+    return TrainingError("There are fewer training images than one batch.", "Give more images or a smaller batch.")
 
 
 def _train_epoch(trained: keras.Model, batches: Iterator[Batch], where: str, reporter: Reporter, check: Check) -> float:

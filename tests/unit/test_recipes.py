@@ -95,7 +95,11 @@ def test_overrides_change_what_they_name_and_nothing_else():
                    mixed_precision=False, label_smoothing=0.1)  # fmt: skip
     assert (more.stages[0].learning_rate, more.border, more.sampling) == (0.5, 0.2, "balanced")
     assert (more.class_weights, more.mixed_precision, more.label_smoothing) == ("none", False, 0.1)
-    assert changed("s2-cnn", findings=("Edema", "Mass")).findings == ("Edema", "Mass")
+    other = changed("s2-cnn", findings=("Edema", "Mass"))
+    assert (other.findings, other.title[:16]) == (("Edema", "Mass"), "Edema, Mass, pla")
+    assert changed("s4-densenet", findings=("Mass",)).title == "Mass, DenseNet-121 (settings of S4)"
+    own = dataclasses.replace(before, title="Ours")
+    assert Overrides(findings=tuple("ABCD")).apply(own).title == "Ours: 4 findings"
 
 
 @pytest.mark.parametrize(

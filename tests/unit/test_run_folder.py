@@ -56,7 +56,7 @@ def test_the_newest_unfinished_run_of_the_same_identity_goes_on(tmp_path):
     begun(tmp_path, "mine_more_20260105_000000", "running")  # another name that begins alike
     (tmp_path / "mine_20260106_000000").mkdir()  # killed before its record was written
     assert newest_unfinished(tmp_path, "mine", IDENTITY) == wanted
-    with pytest.raises(TrainingError, match="another data and recipe"):
+    with pytest.raises(TrainingError, match="differs in its data and recipe"):
         newest_unfinished(tmp_path, "mine", {"recipe": "x", "data": "y"})
     with pytest.raises(TrainingError, match="no unfinished run of 'theirs'"):
         newest_unfinished(tmp_path, "theirs", IDENTITY)
@@ -67,7 +67,7 @@ def test_the_newest_unfinished_run_of_the_same_identity_goes_on(tmp_path):
 def test_a_named_run_must_be_one_and_match(tmp_path):
     folder = begun(tmp_path, "a", "finished")
     assert existing_run(folder.path, IDENTITY) == folder
-    with pytest.raises(TrainingError, match="begun with another start"):
+    with pytest.raises(TrainingError, match="differs in its start"):
         existing_run(folder.path, IDENTITY | {"start": "s"})
     with pytest.raises(TrainingError, match="holds no run"):
         existing_run(tmp_path, IDENTITY)

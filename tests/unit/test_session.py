@@ -166,11 +166,11 @@ def test_a_run_folder_of_other_data_or_another_start_is_refused(tmp_path, table,
     preset, folder = finished
     shutil.copytree(folder / "run", tmp_path / "r")
     flipped = edited(table, "flipped.csv", lambda row: row[:-1] + str(1 - int(row[-1])))
-    with pytest.raises(TrainingError, match="begun with another data"):
+    with pytest.raises(TrainingError, match="differs in its data"):
         run(flipped, tmp_path / "q", tmp_path / "r")
-    with pytest.raises(TrainingError, match="begun with another start"):
+    with pytest.raises(TrainingError, match="differs in its start"):
         run(table, tmp_path / "q", tmp_path / "r", start=preset)
-    with pytest.raises(TrainingError, match="begun with another data and recipe"):
+    with pytest.raises(TrainingError, match="differs in its data and recipe"):
         run(table, tmp_path / "q", tmp_path / "r", seed=99)
     assert json.loads((tmp_path / "r" / "run.json").read_text())["state"] == "finished"  # a refusal leaves no trace
     # the words of the card do not matter: nothing is trained again, and the preset is written anew

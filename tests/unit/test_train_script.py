@@ -183,7 +183,7 @@ def test_ctrl_c_stops_after_the_batch_and_resume_goes_on(train, folder, base, ca
     assert train(*base, "--resume") == 2
     assert "no unfinished run of 'toy'" in capsys.readouterr().err
     assert train(*base, "--resume", run, "--seed", 5) == 2
-    assert "begun with another recipe" in capsys.readouterr().err
+    assert "differs in its recipe" in capsys.readouterr().err
 
 
 def test_ctrl_c_while_libraries_load_is_no_traceback(train, base, capsys, monkeypatch):

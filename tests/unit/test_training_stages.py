@@ -176,7 +176,7 @@ def test_cached_features_are_those_of_the_backbone_and_are_computed_once(tmp_pat
     assert len(runs) == 2
     for ours, theirs in zip(cached, rerun, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
-    with pytest.raises(TrainingError, match="another cache of features"):
+    with pytest.raises(TrainingError, match="differs in its cache of features"):
         train_toy(tmp_path / "rerun", **plain)
 
 
@@ -306,6 +306,12 @@ def test_best_weights_that_do_not_exist_are_not_made_up(tmp_path, monkeypatch):
 def test_fewer_images_than_a_batch_are_refused_before_the_features(tmp_path):
     with pytest.raises(TrainingError, match="fewer training images than one batch"):
         train_toy(tmp_path, stages=[Stage(32, 1, 64, 1e-3, trainable="head")])
+
+
+def test_an_epoch_that_draws_fewer_images_than_a_batch_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(trainer, "epoch_order", lambda *_: np.arange(15))
+    with pytest.raises(TrainingError, match="fewer training images"):
+        train_toy(tmp_path, stages=[Stage(32, 1, 16, 1e-3)])
 
 
 def test_a_checkpoint_that_cannot_be_read_is_refused(tmp_path, monkeypatch):
