@@ -30,6 +30,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 from cxrkit.data.download import terminal_progress
 from cxrkit.data.public_weights import IMAGENET, NETWORKS
 from cxrkit.errors import CxrError, SourceUnreachable
+from cxrkit.preset import WEIGHTS
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -68,7 +69,7 @@ def main(arguments: list[str] | None = None) -> int:
             preset = fetch_network(
                 public,
                 options.folder or ROOT / "downloads" / options.name,
-                options.out or ROOT / "weights" / options.name,
+                options.out or WEIGHTS / options.name,
                 replace=options.replace,
                 command=command,
                 progress=terminal_progress(),
@@ -76,7 +77,9 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"Wrote the preset {preset.name} with {len(preset.findings)} findings.")
             print(f"Next: python scripts/predict.py RADIOGRAPH --preset {options.out or preset.name}")
     except SourceUnreachable as error:
-        print(f"{error.message}\n{error.remedy}\nThat command: {command}", file=sys.stderr)
+        given = " and ".join(f"--{name}" for name in ("folder", "out", "replace") if getattr(options, name))
+        same = f", with the same {given}" if given else ""
+        print(f"{error.message}\n{error.remedy}\nThat command: {command}{same}", file=sys.stderr)
         return 2
     except CxrError as error:
         print(f"{error.message}\n{error.remedy}", file=sys.stderr)

@@ -99,6 +99,9 @@ def main(arguments: list[str] | None = None) -> int:
     except CxrError as error:
         print(f"{error.message}\n{error.remedy}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("Stopped: nothing was written.", file=sys.stderr)
+        return 130
     print(f"Wrote the preset {preset.name} with {len(preset.findings)} findings.")
     print(f"Licence of the weights: {KINDS[options.kind].licence}")
     print(f"Next: python scripts/predict.py RADIOGRAPH --preset {options.out}, or the dashboard.")

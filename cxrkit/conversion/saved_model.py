@@ -80,7 +80,7 @@ class SavedModelSource:
             self._assign = []
             for node in graph.node:
                 if node.op == "VarHandleOp":
-                    name = node.attr["shared_name"].s.decode() or node.name
+                    name = node.attr["shared_name"].s.decode(errors="replace") or node.name
                     if name not in variables:  # a copy that the export made, numbered
                         name = re.sub(r"_\d+$", "", name)
                     if name not in variables:
@@ -97,7 +97,7 @@ class SavedModelSource:
                 for operation, fed, value in self._assign:
                     session.run(operation, {fed: value})
                 return np.asarray(session.run(self._output, {self._input: images}), dtype=np.float32)
-        except (ValueError, tf.errors.OpError) as error:
+        except (ValueError, TypeError, KeyError, tf.errors.OpError) as error:
             raise ImportRefused(f"The SavedModel cannot be run ({type(error).__name__}).", _RESAVE) from None
 
     def logits(self, images: Floats) -> Floats:

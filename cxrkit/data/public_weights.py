@@ -134,7 +134,7 @@ def _network(name: str, title: str, file: PublicFile, licence: str, citation: st
         licence=licence,
         citation=citation,
         home=home,
-        by_hand=_AGAIN.format(where=f"the folder downloads/{name} (or the one given with --folder)"),
+        by_hand=_AGAIN.format(where=f"the folder downloads/{name} of this project (or the one given with --folder)"),
     )
 
 

@@ -270,6 +270,21 @@ def test_a_saved_model_with_more_than_arithmetic_is_refused(saved: Path, tmp_pat
     assert not (tmp_path / "canary").exists()
 
 
+def test_a_signature_that_leads_nowhere_is_refused(saved: Path, tmp_path: Path) -> None:
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    shutil.copytree(saved / "exported", tmp_path / "astray")
+    file, model = tmp_path / "astray" / "saved_model.pb", saved_model_pb2.SavedModel()
+    model.ParseFromString(file.read_bytes())
+    for meta in model.meta_graphs:
+        for given in meta.signature_def["serving_default"].inputs.values():
+            given.name = "nowhere:0"
+    file.write_bytes(model.SerializeToString())
+    with pytest.raises(ImportRefused, match="cannot be run"):
+        import_weights(tmp_path / "astray", "keras", tmp_path / "mine", wishes=ASKED)
+    assert not (tmp_path / "mine").exists()
+
+
 def test_damaged_folders_and_files_are_refused(saved: Path, tmp_path: Path) -> None:
     def refused(path: Path, error: type[Exception]) -> None:
         with pytest.raises(error):

@@ -214,7 +214,7 @@ def test_offline_it_says_what_to_fetch_where_to_put_it_and_what_to_run(
     assert "Zech J. reproduce-chexnet" in out
     assert f"checkpoint from {gone.url('checkpoint')}" in err
     assert "downloads/chexnet" in err
-    assert "That command: python scripts/fetch_weights.py chexnet" in err
+    assert "That command: python scripts/fetch_weights.py chexnet, with the same --folder\n" in err
     assert str(tmp_path) not in err
 
 
