@@ -115,7 +115,7 @@ def split_sources(
     if all(validation is None for _, validation, _ in parts):
         raise TrainingError(
             "There is no validation part to fit calibration and operating points on.",
-            "Give a table with a val split, or cut one out with --hold-out 0.1.",
+            "Give a table with a val split, or cut one out: --manifest FILE.csv --hold-out 0.1.",
         )
     sides = [[part for part in side if part is not None] for side in zip(*parts, strict=True)]
     for a, b in combinations(sides, 2):

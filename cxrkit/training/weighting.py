@@ -34,7 +34,7 @@ def class_weights(kind: ClassWeights, counts: Sequence[LabelCount]) -> tuple[tup
     if unknown:
         raise TrainingError(
             f"There are no known training labels of {', '.join(unknown)}.",
-            "Leave the finding out of the recipe, or give a table that labels it.",
+            "Name the other findings with --findings A,B, or give a table that labels this one.",
         )
     pairs = [_pair(kind, count.positives, count.total) for count in counts]
     return tuple(positive for positive, _ in pairs), tuple(negative for _, negative in pairs)
