@@ -18,6 +18,7 @@ from cxrkit.training.run_log import flat
 Kind = Literal["auto", "bar", "lines", "json", "quiet"]
 _STEPS_BETWEEN_LINES = 20
 _SECONDS_BETWEEN_STEPS = 5.0
+_NARROW = 72
 Clock = Callable[[], float]
 
 
@@ -142,12 +143,12 @@ class Bar:
     """A live bar of the epoch's steps, with a line for each finished epoch above it."""
 
     def __init__(self, console: Console, clock: Clock = time.monotonic) -> None:
-        columns = (
-            TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
-            BarColumn(bar_width=None),  # takes what 80 characters leave
-            MofNCompleteColumn(table_column=Column(no_wrap=True)),
-            TextColumn("{task.fields[numbers]}", markup=False, table_column=Column(no_wrap=True)),
-        )
+        where = TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True))
+        bar = BarColumn(bar_width=None)  # takes what 80 characters leave
+        steps = MofNCompleteColumn(table_column=Column(no_wrap=True))
+        numbers = TextColumn("{task.fields[numbers]}", markup=False, table_column=Column(no_wrap=True))
+        self._narrow = console.width < _NARROW
+        columns = (where, numbers) if self._narrow else (where, bar, steps, numbers)
         self._console = console
         self._progress = Progress(*columns, console=console, expand=True, transient=True)
         self._task: TaskID | None = None
@@ -175,14 +176,16 @@ class Bar:
         self._of, self._mean = f"stage {stage}/{stages} epoch {epoch}/{epochs}", math.nan
         self._pace.begin(epoch, epochs, steps)
         self._progress.start()
-        self._task = self._progress.add_task(self._of, total=steps, numbers=self._best.text())
+        self._task = self._progress.add_task(self._of, total=steps, numbers="" if self._narrow else self._best.text())
 
     def step(self, step: int, loss: float) -> None:
         """Move on; the loss is smoothed over some ten steps."""
         self._mean = loss if math.isnan(self._mean) else 0.9 * self._mean + 0.1 * loss
         if self._task is not None:
             left = duration(self._pace.left(step))
-            numbers = f"loss {self._mean:.3f}, {self._best.text()}, {left} left"
+            # on a narrow terminal AUROC stands in the lines of the finished epochs alone
+            more = f" {left}" if self._narrow else f", {self._best.text()}, {left} left"
+            numbers = f"loss {self._mean:.3f}{more}"
             self._progress.update(self._task, completed=step, numbers=numbers)
 
     def epoch_ends(self, row: EpochRow) -> None:

@@ -5,6 +5,7 @@ import json
 import math
 import os
 import pty
+import re
 
 import pytest
 from rich.console import Console
@@ -105,6 +106,17 @@ def test_the_bar_shows_stage_loss_auroc_and_time_left():
     assert "weights/[mine]" in text  # not taken for markup
     assert text.count("\x1b[?25l") == text.count("\x1b[?25h") == 2  # the cursor comes back
     bar.ends("stopped", run="runs/mine", preset="", message="")
+
+
+def test_on_a_narrow_terminal_loss_and_time_left_are_whole():
+    stream, clock = io.StringIO(), Clock()
+    bar = Bar(Console(file=stream, force_terminal=True, width=40), clock)
+    bar.epoch_begins(2, 2, 11, 15, 120)
+    clock.now += 10
+    bar.step(60, 0.25)
+    bar._progress.refresh()
+    bar.ends("stopped", run="runs/mine", preset="", message="")
+    assert re.search(r"stage 2/2 epoch 11/15 +loss 0.250 1:30 ", stream.getvalue())
 
 
 def test_json_lines_hold_numbers_and_no_nan():
