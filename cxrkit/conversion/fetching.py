@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from cxrkit.conversion.importing import import_weights
+from cxrkit.conversion.importing import import_weights, preset_folder
 from cxrkit.conversion.resnet18 import read_resnet18
 from cxrkit.data.download import Say, fetch, say
 from cxrkit.data.public_sets import PublicSet
@@ -50,6 +50,7 @@ def fetch_network(
     WeightsCorrupt, WeightsMismatch, ImportRefused, ExtraMissing
         It cannot be imported; it stays where it is.
     """
+    preset_folder(out, replace)  # before the transfer, not after it
     (file,) = fetch(public, folder, progress=progress, tell=tell, patience=patience)
     return import_weights(file, public.name, out, replace=replace, command=command, tell=tell)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cxrkit.conversion.imported_card import WEIGHTS_FILE, Rule, imported_card
-from cxrkit.conversion.kinds import CALIBRATED, KINDS, NOT_CALIBRATED, Kind
+from cxrkit.conversion.kinds import CALIBRATED, KINDS, NOT_CALIBRATED, UNCALIBRATED, Kind
 from cxrkit.conversion.parity import Parity, compare, inputs
 from cxrkit.conversion.sources import Source, open_keras, open_torch
 from cxrkit.data.manifest import Manifest, read_manifest
@@ -121,7 +121,7 @@ def import_weights(
         Of the validation rows.
     """
     chosen = _kind(kind)
-    folder = _target(out, replace)
+    folder = preset_folder(out, replace)
     rule = _rule(chosen, wishes)
     tell(f"reading {Path(file).name}")
     source = _open(file, chosen, wishes)
@@ -160,7 +160,14 @@ def _kind(name: str) -> Kind:
     return KINDS[name]
 
 
-def _target(out: str | os.PathLike[str], replace: bool) -> Path:
+def preset_folder(out: str | os.PathLike[str], replace: bool) -> Path:
+    """The folder of the preset, which may be written.
+
+    Raises
+    ------
+    ImportRefused
+        Its name is unfit, or something stands there that may not give way.
+    """
     folder = Path(out)
     if not _NAME.fullmatch(folder.name):
         raise ImportRefused(
@@ -234,5 +241,7 @@ def _calibrated(preset: Preset, rows: Manifest, split: str, tell: Tell) -> Prese
     from cxrkit.training.finishing import fit_on_validation
 
     fitted = fit_on_validation(preset, [rows], split, None, tell)
-    limits = tuple(text for text in fitted.limits if text not in NOT_CALIBRATED)
+    limits = [text for text in fitted.limits if text not in NOT_CALIBRATED]
+    if left := [finding for finding in fitted.findings if not fitted.calibration[finding].n]:
+        limits.insert(0, UNCALIBRATED.format(findings=", ".join(left)))
     return dataclasses.replace(fitted, limits=(CALIBRATED.format(n=len(rows)), *limits))

@@ -18,6 +18,7 @@ CALIBRATED = (
     "Taken over as they are; calibration and operating points were fitted on {n:,} radiographs of the importer's own, "
     "and no evaluation belongs to them."
 )
+UNCALIBRATED = "Not calibrated, for want of labels; their probabilities stand at no known prevalence: {findings}."
 
 
 @dataclass(frozen=True)

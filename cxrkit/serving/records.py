@@ -47,11 +47,12 @@ def format_record(name: str, record: Mapping[str, Any]) -> str:
     if "error" in record:
         return f"{name}\n  {record['error']['message']}\n  {record['error']['remedy']}"
     lines = [name]
+    width = max((len(finding) for finding in record["findings"]), default=0)
     for finding, entry in sorted(record["findings"].items(), key=lambda item: -item[1]["probability"]):
         past = [rule for rule, point in entry["operating_points"].items() if point["positive"]]
         published = entry.get("published_threshold")
         past += ["published"] if published is not None and published["positive"] else []
         known = entry["operating_points"] or published is not None
         verdict = f"past {', '.join(past)}" if past else "" if known else "no supported threshold"
-        lines.append(f"  {finding:20} {entry['probability']:.4f}  {verdict}".rstrip())
+        lines.append(f"  {finding:<{width}}  {entry['probability']:.4f}  {verdict}".rstrip())
     return "\n".join(lines + [f"  ! {text}" for text in record["warnings"]])

@@ -75,7 +75,7 @@ def test_a_public_network_is_fetched_checked_and_imported(
         words = [name, "--folder", str(tmp_path / "downloads"), "--out", str(tmp_path / name)]
         assert fetch_weights.main(words) == 0
         told = capsys.readouterr()
-        assert fetch_weights.main(words) == 2  # it stands there already; the file is not fetched again
+        assert fetch_weights.main(words) == 2  # before any transfer
         assert "A preset stands in the folder already" in capsys.readouterr().err
         assert len(site.asked) == 1
     assert "Licence: " in told.out

@@ -418,6 +418,8 @@ def test_calibration_is_fitted_on_validation_rows_of_the_users_own(saved: Path, 
     assert {p.split for p in preset.operating_points} == {"val"}
     assert preset.limits[0].startswith("Taken over as they are; calibration and operating points were fitted on 10")
     assert not any("no calibration" in text for text in preset.limits)
+    assert preset.limits[1].startswith("Not calibrated, for want of labels")
+    assert preset.limits[1].endswith(": Lung_Lesion.")
 
 
 def test_a_published_threshold_moves_with_the_calibration(tiny_folder: Path) -> None:
