@@ -175,6 +175,7 @@ def test_ctrl_c_stops_after_the_batch_and_resume_goes_on(train, folder, base, ca
     assert train(*base, "--resume", "--progress", "lines") == 0
     out = capsys.readouterr().out
     assert "resumed after stage 1 epoch 1" in out
+    assert "copy the preset's folder to weights/toy" in out
     told = record(only_run(folder))
     assert told["state"] == "finished"
     assert len(told["resumed"]) == 1
