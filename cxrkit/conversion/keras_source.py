@@ -39,6 +39,9 @@ _LAYERS = frozenset(
     | {"Dense", "DepthwiseConv2D", "Dropout", "Flatten", "GlobalAveragePooling2D", "GlobalMaxPooling2D", "LeakyReLU"}
     | {"MaxPooling2D", "Multiply", "Normalization", "ReLU", "Rescaling", "Reshape", "SeparableConv2D", "Softmax"}
     | {"SpatialDropout2D", "ZeroPadding2D"}
+    # augmentation within the network, which does nothing where it is not trained
+    | {"GaussianNoise", "RandomBrightness", "RandomContrast", "RandomFlip", "RandomRotation", "RandomTranslation"}
+    | {"RandomZoom"}
 )
 _BESIDES = frozenset(
     {"Constant", "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "L1", "L1L2", "L2", "LecunNormal"}

@@ -19,6 +19,9 @@ Floats = npt.NDArray[np.float32]
 TOLERANCE = 1e-4
 """Largest difference of two logits of up to 10; beyond, where float32 gets coarser, a hundred-thousandth of them."""
 
+_TELLING = 1e-3
+"""Logits that differ less than this between all the images could be those of any network."""
+
 _PHANTOMS, _RANDOM = 2, 2
 _SATURATED = 5.0
 
@@ -61,7 +64,8 @@ def compare(
     Raises
     ------
     ImportRefused
-        A logit is not finite, or two differ by more than `TOLERANCE`.
+        A logit is not finite, two differ by more than `TOLERANCE`, or the source's are the same for every image,
+        so that nothing can be told from them.
     """
     theirs, own = (np.asarray(network(images), dtype=np.float64) for network in (source, ours))
     if theirs.shape != own.shape:
@@ -79,6 +83,10 @@ def compare(
     if not (apart <= TOLERANCE * np.maximum(1.0, np.abs(own) / 10)).all():
         raise ImportRefused(
             f"The converted network gives other logits than its source: up to {largest:.2g} apart.", _REMEDY
+        )
+    if len(images) > 1 and np.ptp(own, axis=0).max() < _TELLING:
+        raise ImportRefused(
+            "The network gives the same logits for every image: it is not trained, and no comparison can tell.", _REMEDY
         )
     return Parity(largest, len(images))
 

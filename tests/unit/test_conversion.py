@@ -247,6 +247,26 @@ def test_how_a_network_was_trained_does_not_matter(name: str, network: keras.Mod
     assert preset.findings == THREE
 
 
+def test_augmentation_within_a_network_is_left_out(network: keras.Model, tmp_path: Path) -> None:
+    inputs = keras.Input((64, 64, 3))
+    turned = keras.layers.RandomRotation(0.1)(keras.layers.RandomFlip("horizontal")(inputs))
+    backbone = keras.Model(network.input, network.get_layer("pool").output)
+    whole = keras.Model(inputs, network.get_layer("predictions")(backbone(turned)))
+    whole.save(tmp_path / "augmented.keras")
+    preset = import_weights(tmp_path / "augmented.keras", "keras", tmp_path / "mine", wishes=ASKED)
+    found = [XRayModelManager(preset).read(picture()).prediction.score(f).logit for f in THREE]
+    np.testing.assert_allclose(found, expected(network, preset), atol=1e-4)
+
+
+def test_a_network_that_rescales_within_is_refused(network: keras.Model, tmp_path: Path) -> None:
+    inputs = keras.Input((64, 64, 3))
+    backbone = keras.Model(network.input, network.get_layer("pool").output)
+    scaled = backbone(keras.layers.Rescaling(1 / 127.5, offset=-1)(inputs))
+    keras.Model(inputs, network.get_layer("predictions")(scaled)).save(tmp_path / "rescaled.keras")
+    with pytest.raises(ImportRefused, match="other logits than its source"):
+        import_weights(tmp_path / "rescaled.keras", "keras", tmp_path / "mine", wishes=ASKED)
+
+
 def test_a_network_that_ends_otherwise_is_refused(network: keras.Model, tmp_path: Path) -> None:
     soft = keras.Model(network.input, keras.layers.Dense(3, activation="softmax")(network.get_layer("pool").output))
     soft.save(tmp_path / "soft.keras")
@@ -366,6 +386,14 @@ def test_parity_is_absolute_to_ten_and_relative_beyond() -> None:
     assert compare(gives(np.inf), gives(20.0), images, rounded=True).difference < 1e-8
     with pytest.raises(ImportRefused):
         compare(gives(np.inf), gives(6.0), images, rounded=True)
+
+
+def test_logits_that_do_not_depend_on_the_image_prove_nothing() -> None:
+    images = np.zeros((3, 32, 32, 3), np.float32)
+    same, telling = np.array([[2.0, -1.0]] * 3), np.array([[2.0, -1.0], [2.0, -1.0], [2.0, -0.99]])
+    with pytest.raises(ImportRefused, match="same logits for every image"):
+        compare(lambda _: same, lambda _: same + 1e-6, images)
+    assert compare(lambda _: telling, lambda _: telling, images).difference == 0
 
 
 def test_everybody_who_names_the_findings_must_agree() -> None:
