@@ -57,6 +57,10 @@ _MODULES: dict[str | None, frozenset[str]] = {
 """What a description may name: module -> classes."""
 
 
+_WIDEST = {"units": 8192, "filters": 8192, "depth_multiplier": 64, "kernel_size": 64}
+"""Settings of a layer by which a short description claims a huge one, which Keras would fill with numbers at once."""
+
+
 @dataclass(frozen=True, eq=False)
 class KerasSource:
     """A network out of a file of Keras.
@@ -161,7 +165,7 @@ def description(file: Path) -> dict[str, Any]:
 
 
 def check_description(found: dict[str, Any]) -> None:
-    """Refuse, by name, every class that is not a plain layer of Keras, and outputs that are no logits.
+    """Refuse, by name, every class that is not a plain layer of Keras, and layers of a size that none has.
 
     Raises
     ------
@@ -178,6 +182,10 @@ def check_description(found: dict[str, Any]) -> None:
 
 
 def _check_node(node: dict[str, Any]) -> None:
+    for setting, most in _WIDEST.items():
+        given = node.get(setting)
+        if any(isinstance(n, (int, float)) and n > most for n in (given if isinstance(given, list) else [given])):
+            raise ImportRefused(f"A layer of the network has {setting} of more than {most}.", _RESAVE)
     if "class_name" not in node:
         return
     name, module, registered = node["class_name"], node.get("module"), node.get("registered_name")

@@ -210,6 +210,20 @@ def test_a_description_that_names_more_than_plain_layers_is_refused(
     assert not (tmp_path / "mine").exists()
 
 
+@pytest.mark.parametrize("change", [{"filters": 3_000_000}, {"filters": 1e9}, {"kernel_size": [3, 5000]}])
+def test_a_short_description_of_a_huge_network_is_refused(
+    change: dict[str, Any], saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def enlarge(config: dict[str, Any]) -> None:
+        layer = next(layer for layer in config["config"]["layers"] if layer["class_name"] == "Conv2D")
+        layer["config"].update(change)
+
+    file = edited(saved, tmp_path / "huge.keras", enlarge)
+    monkeypatch.setattr(keras.models, "load_model", lambda *_, **__: pytest.fail("Keras saw it"))
+    with pytest.raises(ImportRefused, match=f"{next(iter(change))} of more than"):
+        import_weights(file, "keras", tmp_path / "mine", wishes=ASKED)
+
+
 def test_the_same_holds_for_the_old_format(saved: Path, tmp_path: Path) -> None:
     file = tmp_path / "hostile.h5"
     shutil.copy(saved / "whole.h5", file)
