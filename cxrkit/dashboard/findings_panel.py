@@ -21,6 +21,11 @@ def percent(share: float) -> str:
     return f"{value:.2f} %" if 0 < value < 1 else f"{value:.1f} %"
 
 
+def probability(share: float) -> str:
+    """A probability in percent; a logistic function never reaches 0 or 1, so neither is ever shown."""
+    return percent(min(max(share, math.ulp(0.0)), 1.0 - math.ulp(0.5)))
+
+
 def position(share: float) -> float:
     """Place of a share on the bar, 0 to 100: a square-root scale, legible at the prevalence of rare findings."""
     return 100 * math.sqrt(min(max(share, 0.0), 1.0))
@@ -50,7 +55,7 @@ def row_html(at: Standing, shown: bool) -> str:
         f'<div class="{" ".join(classes)}">'
         f'<div class="cx-row-head"><span class="cx-name">{escape(label)}</span>'
         f'<span class="cx-verdict">{escape(verdict)}</span>'
-        f'<span class="cx-p">{escape(percent(at.probability))}</span></div>'
+        f'<span class="cx-p">{escape(probability(at.probability))}</span></div>'
         f'<div class="cx-bar"><b style="width:{position(at.probability):.2f}%"></b>{tick}</div>'
         f'<div class="cx-meaning">{escape(meaning)}</div></div>'
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cxrkit.card import Calibration, OperatingPoint, PublishedThreshold
-from cxrkit.dashboard.findings_panel import percent, position, row_html
+from cxrkit.dashboard.findings_panel import percent, position, probability, row_html
 from cxrkit.dashboard.ranking import Standing, default_rule, default_threshold, offered_rules, rank
 from cxrkit.preset import Preset
 from cxrkit.reading import FindingScore, Prediction
@@ -92,6 +92,11 @@ def test_published_thresholds_are_a_rule_of_their_own(preset: Preset) -> None:
 )
 def test_percent(share: float, shown: str) -> None:
     assert percent(share) == shown
+
+
+@pytest.mark.parametrize(("share", "shown"), [(1.0, ">99.9 %"), (0.0, "<0.01 %"), (0.431, "43.1 %")])
+def test_a_saturated_probability_is_not_shown_as_certainty(share: float, shown: str) -> None:
+    assert probability(share) == shown
 
 
 def test_bar_is_a_square_root_scale_from_0_to_1() -> None:
