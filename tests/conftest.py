@@ -18,16 +18,26 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPOSITORY))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+for _library in ("OPENBLAS", "OMP"):  # two workers with two waiting threads each hold up one another on two cores
+    os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
 
 
-@pytest.fixture(autouse=True)
-def _turn(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Tests run on two workers; one marked ``alone`` waits for the other's test and holds back its next one."""
-    kind = fcntl.LOCK_EX if request.node.get_closest_marker("alone") else fcntl.LOCK_SH
-    common = tmp_path_factory.getbasetemp().parent  # of all workers
-    with (common / "turn.lock").open("w") as lock:
-        fcntl.flock(lock, kind)
-        yield
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Tests run on two workers; one marked ``alone`` waits for the other's test and holds back its next one.
+
+    Their fixtures are theirs too, of whatever scope: what a module sets up costs as much as its tests. Outermost,
+    so that waiting does not count as a test's own time.
+    """
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return (yield)
+    kind = fcntl.LOCK_EX if item.get_closest_marker("alone") else fcntl.LOCK_SH
+    common = item.config._tmp_path_factory.getbasetemp().parent  # type: ignore[attr-defined]  # of both workers
+    with (common / "turn.lock").open("w") as turn:
+        with (common / "gate.lock").open("w") as gate:
+            fcntl.flock(gate, fcntl.LOCK_EX)  # who waits to be alone waits in it, so that nobody overtakes
+            fcntl.flock(turn, kind)
+        return (yield)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,5 @@
-"""Tests that need PyTorch or JAX; the plain `pytest` leaves this folder out (testpaths in pyproject.toml).
+"""Tests that need PyTorch or JAX, and some that take long; the plain `pytest` leaves this folder out (testpaths in
+pyproject.toml).
 
 Asked for by name they must run: where a package is missing the run is refused, not skipped.
 """
