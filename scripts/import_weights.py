@@ -18,7 +18,6 @@ own validation rows, none of which the weights may have been trained on. docs/we
 
 import argparse
 import os
-import shlex
 import sys
 from pathlib import Path
 
@@ -30,6 +29,7 @@ from cxrkit.conversion.kinds import KINDS
 from cxrkit.conversion.naming import read_findings
 from cxrkit.data.table import parse_pairs
 from cxrkit.errors import CxrError
+from cxrkit.training.command import public_command
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -69,8 +69,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     """Parse the command line and import; returns the exit status."""
     options = parse(arguments)
-    given = arguments or sys.argv[1:]
-    words = [Path(word).name if Path(word).is_absolute() or ".." in Path(word).parts else word for word in given]
+    given = sys.argv[1:] if arguments is None else arguments
     try:
         validation = None
         if options.manifest is not None:
@@ -93,7 +92,7 @@ def main(arguments: list[str] | None = None) -> int:
             ),
             validation=validation,
             replace=options.replace,
-            command=shlex.join(["python", "scripts/import_weights.py", *words]),
+            command=public_command(given, "scripts/import_weights.py"),
             tell=lambda line: print(line, flush=True),
         )
     except CxrError as error:

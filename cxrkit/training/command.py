@@ -172,7 +172,7 @@ def number(low: float, high: float) -> Callable[[str], float]:
     return parse_number
 
 
-def public_command(arguments: Sequence[str]) -> str:
+def public_command(arguments: Sequence[str], script: str = "scripts/train.py") -> str:
     """The command line for the card: data by its variable's name, other places by their last part."""
     home = os.environ.get("CXRKIT_DATA")
 
@@ -188,4 +188,4 @@ def public_command(arguments: Sequence[str]) -> str:
         return path.name if path.is_absolute() or ".." in path.parts or word.startswith("~") else word
 
     words = [word if "$CXRKIT_DATA/" in word else shlex.quote(word) for word in map(public, arguments)]
-    return " ".join(["python", "scripts/train.py", *words])
+    return " ".join(["python", script, *words])

@@ -519,7 +519,7 @@ def test_the_script_imports_and_names_no_folders(
 ) -> None:
     file, out = str(saved / "whole.keras"), str(tmp_path / "mine")
     asked = ["--kind", "keras", "--findings", ",".join(THREE), "--geometry", "squash", "--intensity", "unit"]
-    assert script.main([file, *asked, "--input-size", "64", "--out", out, "--title", "Mine"]) == 0
+    assert script.main([file, *asked, "--input-size", "64", f"--out={out}", "--title", "Mine"]) == 0
     preset = Preset.load(out)
     assert preset.title == "Mine"
     assert str(tmp_path) not in preset.training.command
