@@ -9,6 +9,8 @@ import numpy.typing as npt
 from cxrkit.training.recipe import Augmentation
 
 Floats = npt.NDArray[np.float32]
+_LEAST_BLUR = 0.1
+"""Pixels; below it a Gaussian is the image itself, and OpenCV takes 0 for "work it out"."""
 
 
 def augment(square: Floats, rule: Augmentation, random: np.random.Generator) -> Floats:
@@ -34,7 +36,7 @@ def augment(square: Floats, rule: Augmentation, random: np.random.Generator) -> 
     shift = random.uniform(-rule.shift, rule.shift, size=2) * size
     sign = -1.0 if rule.flip and random.random() < 0.5 else 1.0
     cosine, sine = np.cos(angle), np.sin(angle)
-    # drawn only where asked for, so that rules without shear keep their stream of draws
+    # drawn only where asked for (blur and erase too), so that rules without it keep their stream of draws
     lean = random.uniform(-rule.shear, rule.shear) if rule.shear else 0.0
     scaled = np.diag([sign * zoom * stretch, zoom / stretch]) @ np.array([[1.0, lean], [0.0, 1.0]])
     linear = np.array([[cosine, -sine], [sine, cosine]]) @ scaled
@@ -47,7 +49,19 @@ def augment(square: Floats, rule: Augmentation, random: np.random.Generator) -> 
     offset = float(random.uniform(-rule.brightness, rule.brightness))
     power = float(np.exp(random.uniform(-rule.gamma, rule.gamma)))
     exposed = np.clip((np.asarray(moved, dtype=np.float32) - 0.5) * gain + (0.5 + offset), 0.0, 1.0) ** power
+    if rule.blur and random.random() < 0.5:
+        exposed = cv2.GaussianBlur(exposed, (0, 0), max(random.uniform(0.0, rule.blur) * size, _LEAST_BLUR))
     deviation = np.float32(random.uniform(0.0, rule.noise))
     if deviation > 0:
         exposed += random.standard_normal(exposed.shape, dtype=np.float32) * deviation
+    if rule.erase and random.random() < 0.5:
+        _erase(exposed, rule.erase, random)
     return np.clip(exposed, 0.0, 1.0)
+
+
+def _erase(square: Floats, largest: float, random: np.random.Generator) -> None:
+    """Paint a rectangle over with the mean, so that no single spot can carry the whole decision."""
+    size = square.shape[0]
+    height, width = (max(1, round(random.uniform(0.0, largest) * size)) for _ in range(2))
+    top, left = int(random.integers(0, size - height + 1)), int(random.integers(0, size - width + 1))
+    square[top : top + height, left : left + width] = square.mean()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -34,6 +35,7 @@ TRAINING_FIELDS = (
     "sampling",
     "mixed_precision",
     "seed",
+    "start_outputs",
 )
 _REMEDY = "Compare it with weights/pneumonia/recipe.json."
 Size = Annotated[float, Field(ge=0)]
@@ -56,8 +58,13 @@ class Augmentation:
         the proportions of the film say little.
     brightness, contrast, gamma
         Offset, and exponents of e for the gain and for the power of the grey values.
+    blur
+        Largest standard deviation of a Gaussian blur, as a share of the side; half of the images stay sharp.
     noise
         Largest standard deviation of added noise, on the 0..1 scale.
+    erase
+        Largest side of a rectangle that is painted over with the image's mean, as a share of the side; half
+        of the images stay whole.
     flip
         Whether to mirror left and right. Off by default: it puts the heart on the other side.
     """
@@ -70,7 +77,9 @@ class Augmentation:
     brightness: Size = 0.1
     contrast: Size = 0.2
     gamma: Size = 0.2
+    blur: Size = 0.0
     noise: Size = 0.02
+    erase: Share = 0.0
     flip: bool = False
 
 
@@ -144,6 +153,9 @@ class Recipe:
         Order of an epoch: ``"shuffled"``; ``"stratified"``, every batch in the proportions of the whole;
         ``"balanced"``, images of each finding (and of none) drawn equally often. An image counts to its
         rarest positive finding; see `cxrkit.training.sampling.epoch_order`.
+    start_outputs
+        Of a run that starts from a preset: finding -> outputs of that preset whose mean logit is the first
+        logit of the finding. A finding that is not named takes the preset's output of its own name.
     """
 
     name: Name
@@ -171,6 +183,7 @@ class Recipe:
     sampling: Literal["shuffled", "stratified", "balanced"] = "shuffled"
     mixed_precision: bool = True
     seed: Annotated[int, Field(ge=0)] = 20
+    start_outputs: dict[Name, tuple[Name, ...]] = field(default_factory=dict)
     label_noise: tuple[str, ...] = ()
     notice: str = ""
     reference_prevalence: ReferencePrevalence | None = None
@@ -187,6 +200,8 @@ class Recipe:
             problem = f"it names the backbone {self.backbone!r}, which is none of {', '.join(BACKBONES)}"
         elif self.head not in HEADS:
             problem = f"it names the head {self.head!r}, which is none of {', '.join(HEADS)}"
+        elif not set(self.start_outputs) <= set(self.findings) or not all(self.start_outputs.values()):
+            problem = "its start outputs are for other findings, or name none"
         if problem:
             raise TrainingError(f"The training recipe is inconsistent: {problem}.", _REMEDY)
 
@@ -212,4 +227,5 @@ class Recipe:
     def fingerprint(self) -> str:
         """Text that is equal for recipes that train alike, whatever the words of their cards."""
         plain = TypeAdapter(Recipe).dump_python(self, mode="json")
-        return json.dumps({name: plain[name] for name in TRAINING_FIELDS}, sort_keys=True)
+        said = [name for name in TRAINING_FIELDS if name != "start_outputs" or plain[name]]
+        return json.dumps({name: plain[name] for name in said}, sort_keys=True)

@@ -23,13 +23,17 @@ def first_network(recipe: Recipe, imagenet: str | None, start: Preset | None) ->
     imagenet
         Path of backbone weights, ``"download"``, or None.
     start
-        A trained preset to start from: its trunk, and the outputs of the findings that both share.
+        A trained preset to start from: its trunk, and the outputs of the findings that both share or that the
+        recipe's `start_outputs` name.
 
     Raises
     ------
     CxrError
-        Of the weights; or the preset has another backbone or head.
+        Of the weights; or the preset has another backbone or head, or lacks an output; or there is no preset
+        for the outputs that the recipe names.
     """
+    if start is None and recipe.start_outputs:
+        raise TrainingError("The recipe names outputs of a preset to start from.", "Name that preset with --start.")
     if imagenet is None and start is None:
         return None
     keras.utils.set_random_seed(recipe.seed)
@@ -80,7 +84,13 @@ def _copy_start(network: keras.Model, recipe: Recipe, start: Preset) -> None:
     kernel, bias = (np.array(w) for w in network.get_layer("logits").get_weights())
     trained_kernel, trained_bias = trained.get_layer("logits").get_weights()
     for column, finding in enumerate(recipe.findings):
-        if finding in start.findings:
-            there = start.findings.index(finding)
-            kernel[:, column], bias[column] = trained_kernel[:, there], trained_bias[there]
+        names = recipe.start_outputs.get(finding, (finding,) if finding in start.findings else ())
+        if missing := [name for name in names if name not in start.findings]:
+            raise TrainingError(
+                f"The preset {start.name!r} has no output {missing[0]}, from which {finding} is to start.",
+                'Correct "start_outputs" in the recipe, or start from another preset.',
+            )
+        if names:
+            there = [start.findings.index(name) for name in names]
+            kernel[:, column], bias[column] = trained_kernel[:, there].mean(axis=1), trained_bias[there].mean()
     network.get_layer("logits").set_weights([kernel, bias])

@@ -72,3 +72,35 @@ def test_nothing_is_turned_upside_down():
     for seed in range(50):
         out = cv2.GaussianBlur(augment(square, rule, np.random.default_rng(seed)), (0, 0), 2)
         assert out[54].mean() > out[10].mean()
+
+
+def test_blur_smooths_about_half_of_the_images_up_to_its_range_and_keeps_their_mean():
+    size = 64
+    square = np.zeros((size, size), np.float32)
+    square[:, ::2] = 1  # the finest stripes there are
+    spread = [
+        float(augment(square, Augmentation(**NONE, blur=0.05), np.random.default_rng(seed)).std())
+        for seed in range(100)
+    ]
+    assert 30 < sum(each > 0.499 for each in spread) < 70
+    assert min(spread) < 0.05
+    out = augment(square, Augmentation(**NONE, blur=0.05), np.random.default_rng(int(np.argmin(spread))))
+    assert out.mean() == pytest.approx(0.5, abs=0.01)
+    assert 0 <= out.min() <= out.max() <= 1
+
+
+def test_erase_paints_one_rectangle_of_at_most_its_side_with_the_mean():
+    size = 50
+    square = np.tile(np.linspace(0, 1, size, dtype=np.float32), (size, 1)) ** 3
+    changed_at_all = 0
+    for seed in range(60):
+        out = augment(square, Augmentation(**NONE, erase=0.4), np.random.default_rng(seed))
+        changed = np.abs(out - square) > 1e-4
+        if not changed.any():
+            continue
+        changed_at_all += 1
+        rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
+        assert rows[-1] - rows[0] < 0.4 * size + 1
+        assert columns[-1] - columns[0] < 0.4 * size + 1
+        np.testing.assert_allclose(out[changed], square.mean(), atol=1e-5)
+    assert 15 < changed_at_all < 45

@@ -16,6 +16,7 @@ from cxrkit.training.recipe import Stage
 from cxrkit.training.session import Place, run_training
 from cxrkit.training.sources import Source, split_sources
 from cxrkit.training.starting import first_network, start_record
+from tests.factory import make_preset
 from tests.factory_training import SHALLOW, Listener, toy_recipe
 
 
@@ -103,6 +104,25 @@ def test_a_start_hands_over_trunk_and_shared_findings(finished):
         first_network(recipe(backbone="cnn"), None, preset)
     with pytest.raises(TrainingError, match="another backbone or head"):
         first_network(recipe(head="dropout-dense"), None, preset)
+
+
+def test_a_finding_may_start_as_the_mean_of_other_outputs(tmp_path):
+    preset = make_preset(tmp_path, backbone="shallow", findings=("Mass", "Nodule"))
+    kernel, bias = XRayModelManager(preset).model.get_layer("logits").get_weights()
+    merged = recipe(findings=("Effusion", preset.findings[0]), start_outputs={"Effusion": preset.findings})
+    found = first_network(merged, None, preset).get_layer("logits").get_weights()
+    np.testing.assert_allclose(found[0][:, 0], kernel.mean(axis=1), rtol=1e-6)
+    np.testing.assert_allclose(found[1][0], bias.mean(), rtol=1e-6)
+    np.testing.assert_array_equal(found[0][:, 1], kernel[:, 0])  # not named: the output of its own name
+    with pytest.raises(TrainingError, match="no output Hernia, from which Effusion"):
+        first_network(recipe(findings=("Effusion",), start_outputs={"Effusion": ("Hernia",)}), None, preset)
+    with pytest.raises(TrainingError, match="names outputs of a preset"):
+        first_network(merged, None, None)
+    with pytest.raises(TrainingError, match="start outputs"):
+        recipe(findings=("Effusion",), start_outputs={"Mass": ("Effusion",)})
+    plain = recipe(findings=("Effusion", preset.findings[0]))
+    assert "start_outputs" not in plain.fingerprint()  # runs begun before there was the field can go on
+    assert merged.fingerprint() != plain.fingerprint()
 
 
 def test_validation_never_shares_a_patient_and_test_rows_are_never_taken(table):
