@@ -107,6 +107,9 @@ class Stage:
         Epochs without improvement after which the stage stops early; None never stops.
     keep
         Weights that the stage hands on: of its ``"last"`` epoch, or of the ``"best"`` by `monitor`.
+    averaging
+        Momentum, per step, of a moving average of the weights, which the stage hands on in their place; 0 keeps
+        none. 0.995 looks back over about 200 steps. The scores after an epoch are those of the weights themselves.
     views
         Of a ``"head"`` stage: how many versions of each image have their features cached. 1 is the image
         as it is; more are augmented draws, which the epochs take in turn.
@@ -123,6 +126,7 @@ class Stage:
     plateau_patience: Annotated[int, Field(ge=1)] = 3
     plateau_factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
     keep: Literal["last", "best"] = "last"
+    averaging: Annotated[float, Field(ge=0, lt=1)] = 0.0
     views: Annotated[int, Field(ge=1)] = 1
 
 
@@ -200,6 +204,8 @@ class Recipe:
             problem = f"it names the backbone {self.backbone!r}, which is none of {', '.join(BACKBONES)}"
         elif self.head not in HEADS:
             problem = f"it names the head {self.head!r}, which is none of {', '.join(HEADS)}"
+        elif any(stage.averaging and stage.keep == "best" for stage in self.stages):
+            problem = "a stage averages its weights and yet keeps those of its best epoch"
         elif not set(self.start_outputs) <= set(self.findings) or not all(self.start_outputs.values()):
             problem = "its start outputs are for other findings, or name none"
         if problem:

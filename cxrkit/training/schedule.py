@@ -15,7 +15,7 @@ def build_optimizer(recipe: Recipe, stage: Stage, steps: int) -> keras.optimizer
 
     The gradient of each variable is clipped to norm 1. AdamW decays kernels only, not biases and the
     scales of normalisation. With the schedules ``"constant"`` and ``"plateau"`` the learning rate is a
-    variable, saved with the optimiser.
+    variable, saved with the optimiser, and so is the moving average of the weights.
     """
     rate: float | keras.optimizers.schedules.LearningRateSchedule = stage.learning_rate
     if stage.schedule == "cosine":
@@ -28,9 +28,10 @@ def build_optimizer(recipe: Recipe, stage: Stage, steps: int) -> keras.optimizer
             warmup_target=stage.learning_rate,
             warmup_steps=warm,
         )
+    average = {"use_ema": True, "ema_momentum": stage.averaging} if stage.averaging else {}
     if recipe.optimizer == "adam":
-        return keras.optimizers.Adam(rate, clipnorm=1.0)
-    optimizer = keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay, clipnorm=1.0)
+        return keras.optimizers.Adam(rate, clipnorm=1.0, **average)
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay, clipnorm=1.0, **average)
     optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
     return optimizer
 

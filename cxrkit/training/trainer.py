@@ -14,6 +14,7 @@ import numpy as np
 from cxrkit.errors import TrainingError
 from cxrkit.model.losses import WeightedBCE, as_keras_loss
 from cxrkit.model.network import build_network, set_trainable, split_frozen
+from cxrkit.training.averaging import settle, take_average
 from cxrkit.training.batches import Batch, ImageSet
 from cxrkit.training.progress import Reporter
 from cxrkit.training.recipe import Recipe, Stage
@@ -178,6 +179,17 @@ def _run_stage(
                 'Lower the learning rate, or set "keep" to "last".',
             )
         load_epoch(run, state.best, trained)
+    if stage.averaging:
+        take_average(trained)
+        if not on_features:
+            seed = (recipe.seed, number, state.epoch)
+            order = epoch_order(training.labels, training.weight, stage.batch, recipe.sampling, seed)
+            settle(network, inputs.epoch(order, state.epoch, seed), check)
+        scores = score(predict(trained, inputs.validation(), stage.batch, check), validation, recipe.findings, loss)
+        reporter.line(
+            f"stage {number + 1} hands on averaged weights: "
+            f"validation loss {scores.loss:.4f}, AUROC {scores.auroc['mean']:.4f}"
+        )
     state.network = save_network(run, network, number + 2)
     state.stage, state.epoch, state.checkpoint, state.best = number + 1, 0, "", ""
     if state.stage < len(recipe.stages):
