@@ -69,8 +69,8 @@ def judged(backbone: str, options: argparse.Namespace) -> dict[str, Any]:
     return found
 
 
-def forward_times(rounds: int) -> dict[str, float]:
-    """Milliseconds of a forward pass of one image, by backbone: the median of rounds in which all take turns."""
+def measured(rounds: int) -> dict[str, tuple[int, float]]:
+    """Parameters, and milliseconds of a forward pass of one image: the median of rounds in which all take turns."""
     import numpy as np
 
     from cxrkit.model.network import build_network
@@ -84,19 +84,17 @@ def forward_times(rounds: int) -> dict[str, float]:
             network.predict_on_batch(image)
             if turn:  # the first one builds the graph
                 seconds[name].append(time.perf_counter() - began)
-    return {name: 1000 * statistics.median(each) for name, each in seconds.items()}
+    return {name: (networks[name].count_params(), 1000 * statistics.median(each)) for name, each in seconds.items()}
 
 
-def row(backbone: str, evaluation: dict[str, Any], run: Path, milliseconds: float) -> dict[str, Any]:
+def row(backbone: str, evaluation: dict[str, Any], run: Path, parameters: int, milliseconds: float) -> dict[str, Any]:
     """What the table says of a backbone."""
-    from cxrkit.model.network import build_network
-
     area = evaluation["findings"]["Pneumonia"]["auroc"]
     with (run / "history.csv").open(newline="") as file:
         seconds = [float(epoch["seconds"]) for epoch in csv.DictReader(file)]
     return {
         "backbone": backbone,
-        "parameters": build_network(backbone, 1, input_size=SIZE, head="gap-dense").count_params(),
+        "parameters": parameters,
         "auroc": area["value"],
         "low": area["low"],
         "high": area["high"],
@@ -135,8 +133,8 @@ def main(arguments: list[str] | None = None) -> int:
         evaluations = {name: judged(name, options) for name in BACKBONES}
     except subprocess.CalledProcessError as error:
         return error.returncode  # the script has said why
-    times = forward_times(options.rounds)
-    rows = [row(name, found, options.out / name, times[name]) for name, found in evaluations.items()]
+    numbers = measured(options.rounds)
+    rows = [row(name, found, options.out / name, *numbers[name]) for name, found in evaluations.items()]
     (options.out / "table.json").write_text(json.dumps(rows, indent=2) + "\n")
     print(markdown(rows))
     return 0
