@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 
-from cxrkit.data.pretraining import pretraining_table
+from cxrkit.data.pretraining import BEFORE_LABELS, pretraining_table
 from cxrkit.errors import CxrError
 from cxrkit.training.recipe import Recipe
 
@@ -43,10 +43,10 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{error.message}\n{error.remedy}", file=sys.stderr)
         return 2
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    labels = table.columns[4:]
+    labels = table.columns[len(BEFORE_LABELS) :]
     table[labels] = table[labels].astype("Int64")
     table.to_csv(options.out, index=False)
-    print(table.groupby(["dataset", "split"]).size().to_string())
+    print(table.groupby(["dataset", "collection", "split"], dropna=False).size().to_string())
     print(table.loc[table["split"] == "train", labels].agg(["sum", "count"]).T.astype(np.int64).to_string())
     return 0
 

@@ -36,8 +36,13 @@ AUXILIARY = (
 TEACHER_SHARES = {"Tenth": 0.1, "Third": 1 / 3}
 """Shares of the images that a teacher scores highest, which become positives of an output of their own."""
 
+BEFORE_LABELS = ("image", "split", "dataset", "collection", "patient_id")
+"""Columns of the table that come before the labels."""
+
 _RATIOS = {"Cardiothoracic_Ratio_45": 0.45, "Cardiothoracic_Ratio_50": 0.5}
 _AGES = {"Age_35": 35, "Age_50": 50, "Age_65": 65}
+_PNEUMONIA_OR_NONE = "muhammedtalo/COVID-19"
+"""The carrier that chose NIH images with Pneumonia or without finding, so that the source tells the label."""
 _SPLITS = ("train", "val", "test")
 
 
@@ -65,10 +70,11 @@ def pretraining_table(
     Returns
     -------
     pandas.DataFrame
-        Columns ``image`` (relative to `data`), ``split``, ``dataset``, ``patient_id`` (blank where every image
-        is a patient of its own) and one column of 1, 0 or blank per label. Rows of the splits ``val`` and
-        ``test`` never carry a teacher's ranking, rows of ``test`` no label at all: they are there to be
-        compared with.
+        Columns ``image`` (relative to `data`), ``split``, ``dataset``, ``collection``, ``patient_id`` and one column
+        of 1, 0 or blank per label. The collection is ``pneumonia`` for those NIH images that were gathered as
+        either pneumonia or without finding, ``findings`` for the other ones of ``cxr14``, else blank. Rows of the
+        splits ``val`` and ``test`` never carry a teacher's ranking, rows of ``test`` no label at all: they are
+        there to be compared with.
 
     Raises
     ------
@@ -77,15 +83,13 @@ def pretraining_table(
     """
     names = [*findings, *AUXILIARY, *teacher_outputs(findings)]
     parts = [
-        _adults(data / "cxr14" / "index.csv", "cxr14/images/", "NIH", findings),
+        _adults(data / "cxr14" / "index.csv", "cxr14/images/", "NIH", findings, collected=True),
         _adults(data / "cxr_more" / "index.csv", "cxr_more/images/", "", findings),
         _adults(data / "cxr14" / "index64.csv", "cxr14/images64/", "NIH64", findings),
         _lung_sets(data, findings, held_out, seed),
         _children(data, held_out, group_by, seed),
     ]
-    table = pd.concat(parts, ignore_index=True).reindex(
-        columns=["image", "split", "dataset", "patient_id", "nih_name", *names]
-    )
+    table = pd.concat(parts, ignore_index=True).reindex(columns=[*BEFORE_LABELS, "nih_name", *names])
     better = set(table.loc[table["dataset"] == "NIH", "nih_name"])
     table = table[~((table["dataset"] == "NIH64") & table["nih_name"].isin(better))].reset_index(drop=True)
     _add_teacher(table, data / "chexnet_preds" / "preds_with_labels.csv.gz", findings)
@@ -96,7 +100,7 @@ def pretraining_table(
     return table.drop(columns="nih_name")
 
 
-def _adults(path: Path, folder: str, dataset: str, findings: Sequence[str]) -> pd.DataFrame:
+def _adults(path: Path, folder: str, dataset: str, findings: Sequence[str], *, collected: bool = False) -> pd.DataFrame:
     table, _ = read_table(path)
     made = pd.DataFrame({"image": folder + table["image"], "split": table["split"]})
     made["dataset"] = dataset or table["dataset"]
@@ -106,6 +110,9 @@ def _adults(path: Path, folder: str, dataset: str, findings: Sequence[str]) -> p
     made["nih_name"] = (table["nih_name"] if "nih_name" in table else table["image"]).where(
         made["dataset"].isin(["NIH", "NIH64"]), ""
     )
+    if collected:
+        of_pneumonia = table["source"] == _PNEUMONIA_OR_NONE
+        made["collection"] = np.where(of_pneumonia, "pneumonia", "findings")
     for finding in findings:
         made[finding] = _numbers(table[finding])
     made["Any_Finding"] = 1 - _numbers(table["no_finding"])

@@ -18,9 +18,12 @@ def write(path, rows):
 
 
 def nih(number, split, **more):
+    source = "muhammedtalo/COVID-19" if number in (2, 3) else "another"
     row = {"image": f"{number:08d}_000.jpg", "nih_name": f"{number:08d}_000.png", "patient_id": f"{number:08d}"}
     person = {"no_finding": 0, "view_position": "AP" if number % 2 else "PA", "age": 30 + number, "sex": "F"}
-    return row | {"split": split, "Effusion": number % 2, "Mass": 0, "rsna_target": ""} | person | more
+    return (
+        row | {"split": split, "source": source, "Effusion": number % 2, "Mass": 0, "rsna_target": ""} | person | more
+    )
 
 
 @pytest.fixture
@@ -65,10 +68,21 @@ def table_of(data):
 def test_it_has_every_image_once_with_the_labels_that_its_set_states(data):
     table = table_of(data)
     assert table.index.is_unique
-    assert list(table.columns) == ["split", "dataset", "patient_id", *FINDINGS, *AUXILIARY, *teacher_outputs(FINDINGS)]
+    assert list(table.columns) == [
+        "split",
+        "dataset",
+        "collection",
+        "patient_id",
+        *FINDINGS,
+        *AUXILIARY,
+        *teacher_outputs(FINDINGS),
+    ]
     # the image of patient 21 is there at its better resolution alone
     assert "cxr14/images64/00000021_000.png" not in table.index
     assert table.loc["cxr_more/images/00000021_000.jpg", "patient_id"] == "NIH_00000021"
+    pneumonia = table["collection"] == "pneumonia"
+    assert set(table.index[pneumonia]) == {f"cxr14/images/{n:08d}_000.jpg" for n in (2, 3)}
+    assert (table["collection"] == "findings").sum() == 10
     first = table.loc["cxr14/images/00000003_000.jpg"]
     assert (first["Effusion"], first["Mass"], first["AP_View"], first["Female"], first["Age_35"]) == (1, 0, 1, 1, 0)
     assert np.isnan(first[["Tuberculosis", "Lung_Opacity", "Childhood_Pneumonia"]].astype(float)).all()
@@ -91,7 +105,7 @@ def test_the_teacher_ranks_training_images_only_and_test_rows_say_nothing(data):
     assert table.loc[taught, "Effusion_Teacher_Tenth"].sum() == 1
     assert table.loc[taught, "Mass_Teacher_Third"].sum() == 3
     assert table.loc["cxr14/images/00000000_000.jpg", "Mass_Teacher_Third"] == 1
-    labels = table.columns[3:]
+    labels = table.columns[4:]
     assert table.loc[table["split"] == "test", labels].isna().all(axis=None)
     assert table.loc["cxr14/images/00000010_000.jpg", "Effusion"] == 0  # val has its own labels
 
