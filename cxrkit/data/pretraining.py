@@ -15,6 +15,7 @@ import pandas as pd
 from cxrkit.data.leaks import hold_out
 from cxrkit.data.manifest import Manifest, patient_keys, read_manifest
 from cxrkit.data.table import read_table
+from cxrkit.data.teacher import read_teacher, stem
 from cxrkit.errors import ManifestError
 
 AUXILIARY = (
@@ -164,12 +165,12 @@ def _children(data: Path, held_out: float, group_by: Sequence[str], seed: int) -
 
 
 def _add_teacher(table: pd.DataFrame, path: Path, findings: Sequence[str]) -> None:
-    scores, _ = read_table(path)
-    scores.index = pd.Index(scores["image"])
-    taught = ((table["split"] == "train") & table["nih_name"].isin(scores.index)).to_numpy()
-    of = scores.loc[table.loc[taught, "nih_name"]]
+    scores = read_teacher(path, findings)
+    names = table["nih_name"].map(stem, na_action="ignore")
+    taught = ((table["split"] == "train") & names.isin(scores.index)).to_numpy()
+    of = scores.reindex(pd.Index(names[taught]))
     for finding in findings:
-        probability = of[f"prob_{finding}"].astype(float).to_numpy()
+        probability = of[finding].to_numpy()
         for share, largest in TEACHER_SHARES.items():
             cut = np.quantile(probability, 1 - largest)
             table.loc[taught, f"{finding}_Teacher_{share}"] = (probability > cut).astype(float)

@@ -55,7 +55,7 @@ def parse(arguments: Sequence[str], description: str | None) -> argparse.Namespa
     )
     _what(parser)
     _where(parser)
-    _manifests(parser)
+    add_manifests(parser)
     _settings(parser)
     options = parser.parse_args([spelt(word) for word in arguments])
     options.sources = getattr(options, "sources", None) or []
@@ -114,7 +114,8 @@ def _where(parser: argparse.ArgumentParser) -> None:
     add("--distribute", action="store_true", help="divide each batch among all devices (backend jax)")
 
 
-def _manifests(parser: argparse.ArgumentParser) -> None:
+def add_manifests(parser: argparse.ArgumentParser) -> None:
+    """The tables, and the options that belong to the one before them."""
     parser.add_argument(
         "--manifest", type=Path, action=_OfManifest, metavar="FILE.csv",
         help=f"table of images and labels; repeatable (default: {LABELS})",
@@ -126,8 +127,8 @@ def _manifests(parser: argparse.ArgumentParser) -> None:
 
     add("--images", Path, "FOLDER", "folder of its images")
     add("--split", str, "NAME", "take only rows of this split (default: train, and val to validate)")
-    add("--label-map", _pair, "COLUMN=FINDING", "a label column under another name")
-    add("--only", _pair, "COLUMN=VALUE", "take only rows with this value")
+    add("--label-map", pair, "COLUMN=FINDING", "a label column under another name")
+    add("--only", pair, "COLUMN=VALUE", "take only rows with this value")
     add("--hold-out", number(0, 1), "SHARE", "cut a validation part out of its training rows, as rich in positives")
     add("--group-by", _words, "COLUMN,...", "groups that the cut keeps together (default: patient)")
     add("--repeat", number(0, 1000), "TIMES", "how often an epoch shows each image (default 1)")
@@ -153,7 +154,8 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(text.split(","))
 
 
-def _pair(text: str) -> tuple[str, str]:
+def pair(text: str) -> tuple[str, str]:
+    """``COLUMN=VALUE``."""
     key, separator, value = text.partition("=")
     if not (key and separator and value):
         raise argparse.ArgumentTypeError("must look like COLUMN=VALUE")

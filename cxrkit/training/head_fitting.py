@@ -1,0 +1,138 @@
+"""A preset whose head is fitted in closed form on the features of another preset's trunk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from cxrkit.data.manifest import Manifest
+from cxrkit.data.teacher import read_teacher, taught_by
+from cxrkit.errors import TrainingError
+from cxrkit.evaluation.metrics import auroc
+from cxrkit.model.network import split_frozen
+from cxrkit.preset import Preset
+from cxrkit.training.batches import ImageSet, load_images, plain_batches
+from cxrkit.training.finishing import finish, training_record
+from cxrkit.training.linear_head import Floats, LinearHead, fit_linear_head
+from cxrkit.training.recipe import Recipe
+from cxrkit.training.run_record import count_patients
+from cxrkit.training.sources import Source, split_sources
+from cxrkit.training.starting import first_network
+from cxrkit.training.validation import predict
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Search:
+    """What is tried, and by what it is chosen.
+
+    Attributes
+    ----------
+    alphas, shares
+        Penalties and teacher's shares; every pair is tried. See `cxrkit.training.linear_head.fit_linear_head`.
+    only
+        Column -> value: the validation rows whose mean AUROC decides; all, if empty.
+    """
+
+    alphas: tuple[float, ...] = (30.0, 100.0, 300.0, 1000.0)
+    shares: tuple[float, ...] = (0.0, 0.5, 1.0)
+    only: tuple[tuple[str, str], ...] = ()
+
+
+def fit_head(
+    recipe: Recipe,
+    sources: Sequence[Source],
+    start: Preset,
+    teacher: Path | None,
+    search: Search,
+    out: Path,
+    *,
+    command: str,
+    allow_missing: bool = False,
+    tell: Tell = lambda line: None,
+) -> Preset:
+    """Fit the head of a recipe's findings on the trunk of a preset, and write the preset.
+
+    The images of the last stage of the recipe are read as they are. The penalty and the teacher's share are
+    those with the highest mean AUROC on the validation rows, on which calibration and operating points are
+    fitted, too. A teacher is asked of training rows alone.
+
+    Raises
+    ------
+    TrainingError
+        The head of the recipe is not a single dense layer, the trunk does not fit, or the rows that decide
+        have both classes of no finding.
+    ManifestError
+        Of the tables; see `cxrkit.training.sources.split_sources` and `cxrkit.data.teacher.read_teacher`.
+    """
+    stage = recipe.stages[-1]
+    at_size = replace(recipe, stages=(stage,))
+    network = first_network(at_size, None, start)
+    assert network is not None  # there is a start
+    if recipe.head != "gap-dense":
+        raise TrainingError("Only a head of one dense layer can be fitted in closed form.", "Choose gap-dense.")
+    parts = split_sources(sources, recipe, allow_missing, progress=tell)
+    backbone, _ = split_frozen(network)
+
+    def features(manifests: Sequence[Manifest]) -> tuple[Floats, ImageSet]:
+        ones = [1.0] * len(manifests)
+        images = load_images(manifests, ones, ones, recipe, stage.size, tell)
+        tell(f"computing the features of {len(images)} images")
+        return predict(backbone, plain_batches(images, recipe.intensity, stage.batch), stage.batch, _nothing), images
+
+    trained, images = features(parts.training)
+    validated, held = features(parts.validation)
+    scores = None if teacher is None else read_teacher(teacher, recipe.findings)
+    taught = np.full_like(images.labels, np.nan) if scores is None else taught_by(scores, parts.training)
+    tell(f"a teacher speaks of {int((~np.isnan(taught)).any(axis=1).sum())} of {len(images)} training images")
+    rows = _deciding(parts.validation, dict(search.only))
+    tell(f"choosing by the mean AUROC of {int(rows.sum())} validation images")
+    best: tuple[float, LinearHead, str] | None = None
+    for alpha, share in product(search.alphas, search.shares if scores is not None else (0.0,)):
+        head = fit_linear_head(trained, images.labels, taught, alpha=alpha, teacher_share=share)
+        value = mean_auroc(held.labels[rows], head.logits(validated[rows]))
+        everywhere = mean_auroc(held.labels, head.logits(validated))
+        tell(f"penalty {alpha:g}, teacher's share {share:g}: mean AUROC {value:.4f} (all rows: {everywhere:.4f})")
+        if best is None or value > best[0]:
+            best = value, head, f"penalty {alpha:g}, teacher's share {share:g}"
+    if best is None or not np.isfinite(best[0]):
+        raise TrainingError(
+            "The validation rows that are to decide have both classes of no finding.", "Let more rows decide."
+        )
+    _, head, words = best
+    tell(f"chosen: {words}")
+    network.get_layer("logits").set_weights([head.kernel, head.bias])
+    record = training_record(recipe, parts, count_patients(parts.training), command, [1] * len(recipe.stages), "")
+    summary = f"head in closed form at {stage.size} px ({words}), on the trunk of the preset {start.name}"
+    card = replace(record, summary=summary)
+    return finish(network, out, name=out.name, recipe=recipe, parts=parts, record=card, tell=tell)
+
+
+def mean_auroc(labels: Floats, logits: Floats) -> float:
+    """Mean AUROC over the findings that have both classes; NaN where none has."""
+    found = [auroc(labels[:, k], logits[:, k]) for k in range(labels.shape[1])]
+    values = [each.value for each in found if each is not None]
+    return float(np.mean(values)) if values else float("nan")
+
+
+def _deciding(validation: Sequence[Manifest], only: dict[str, str]) -> npt.NDArray[np.bool_]:
+    chosen = []
+    for manifest in validation:
+        rows = np.ones(len(manifest), dtype=np.bool_)
+        for column, value in only.items():
+            if column not in manifest.table.columns:
+                rows[:] = False
+            else:
+                rows &= manifest.table[column].to_numpy(dtype=np.str_) == value
+        chosen.append(rows)
+    return np.concatenate(chosen)
+
+
+def _nothing() -> None:
+    pass
