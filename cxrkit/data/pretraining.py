@@ -73,7 +73,7 @@ def pretraining_table(
     pandas.DataFrame
         Columns ``image`` (relative to `data`), ``split``, ``dataset``, ``collection``, ``patient_id`` and one column
         of 1, 0 or blank per label. The collection is ``pneumonia`` for those NIH images that were gathered as
-        either pneumonia or without finding, ``findings`` for the other ones of ``cxr14``, else blank. Rows of the
+        either pneumonia or without finding, ``findings`` for the other ones of ``cxr14``, else the dataset. Rows of the
         splits ``val`` and ``test`` never carry a teacher's ranking, rows of ``test`` no label at all: they are
         there to be compared with.
 
@@ -91,6 +91,7 @@ def pretraining_table(
         _children(data, held_out, group_by, seed),
     ]
     table = pd.concat(parts, ignore_index=True).reindex(columns=[*BEFORE_LABELS, "nih_name", *names])
+    table["collection"] = table["collection"].fillna(table["dataset"])
     better = set(table.loc[table["dataset"] == "NIH", "nih_name"])
     table = table[~((table["dataset"] == "NIH64") & table["nih_name"].isin(better))].reset_index(drop=True)
     _add_teacher(table, data / "chexnet_preds" / "preds_with_labels.csv.gz", findings)

@@ -83,6 +83,7 @@ def test_it_has_every_image_once_with_the_labels_that_its_set_states(data):
     pneumonia = table["collection"] == "pneumonia"
     assert set(table.index[pneumonia]) == {f"cxr14/images/{n:08d}_000.jpg" for n in (2, 3)}
     assert (table["collection"] == "findings").sum() == 10
+    assert set(table["collection"]) == {"findings", "pneumonia", "NIH", "NIH64", "JSRT", "Shenzhen", "Kermany"}
     first = table.loc["cxr14/images/00000003_000.jpg"]
     assert (first["Effusion"], first["Mass"], first["AP_View"], first["Female"], first["Age_35"]) == (1, 0, 1, 1, 0)
     assert np.isnan(first[["Tuberculosis", "Lung_Opacity", "Childhood_Pneumonia"]].astype(float)).all()
