@@ -5,9 +5,10 @@
       --choose-only source=jrzech/reproduce-chexnet
 
 The features of the training images are computed once; for every penalty and every share of the teacher the head
-is ridge regression. The pair with the highest mean AUROC on the validation rows (those of --choose-only, if
-given) is kept, and calibration and operating points are fitted on all validation rows, as train.py does. The
-teacher's table has a column image and a column prob_<finding> for each finding; it is asked of training rows only.
+is ridge regression, of which --keeps tries means with the outputs that the start has. What has the highest mean
+AUROC on the validation rows (those of --choose-only, if given) is kept, and calibration and operating points are
+fitted on all validation rows, as train.py does. The teacher's table has a column image and a column
+prob_<finding> for each finding; it is asked of training rows only.
 """
 
 import os
@@ -41,6 +42,13 @@ def main(arguments: list[str] | None = None) -> int:
     add("--teacher", type=Path, metavar="FILE.csv", help="published probabilities of another model")
     add("--alphas", type=numbers, default=(30.0, 100.0, 300.0, 1000.0), metavar="A,B", help="penalties to try")
     add("--shares", type=numbers, default=(0.0, 0.5, 1.0), metavar="A,B", help="shares of the teacher to try")
+    add(
+        "--keeps",
+        type=numbers,
+        default=(0.0,),
+        metavar="A,B",
+        help="shares of the start's own outputs to try in a mean with the solved ones (default 0)",
+    )
     add("--choose-only", type=pair, action="append", default=[], metavar="COLUMN=VALUE", help="validation rows that "
         "decide")  # fmt: skip
     add("--allow-missing", action="store_true", help="findings without a column are unknown in that table")
@@ -61,7 +69,7 @@ def main(arguments: list[str] | None = None) -> int:
             [Source(**source) for source in sources],
             find_preset(options.start),
             options.teacher,
-            Search(options.alphas, options.shares, tuple(options.choose_only)),
+            Search(options.alphas, options.shares, options.keeps, tuple(options.choose_only)),
             options.out,
             command=public_command(given, "scripts/fit_head.py"),
             allow_missing=options.allow_missing,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
+import keras
 import numpy as np
 import numpy.typing as npt
 
@@ -18,7 +19,7 @@ from cxrkit.model.network import split_frozen
 from cxrkit.preset import Preset
 from cxrkit.training.batches import ImageSet, load_images, plain_batches
 from cxrkit.training.finishing import finish, training_record
-from cxrkit.training.linear_head import Floats, LinearHead, fit_linear_head
+from cxrkit.training.linear_head import Floats, LinearHead, blended, fit_linear_head
 from cxrkit.training.recipe import Recipe
 from cxrkit.training.run_record import count_patients
 from cxrkit.training.sources import Source, split_sources
@@ -35,13 +36,17 @@ class Search:
     Attributes
     ----------
     alphas, shares
-        Penalties and teacher's shares; every pair is tried. See `cxrkit.training.linear_head.fit_linear_head`.
+        Penalties and teacher's shares; see `cxrkit.training.linear_head.fit_linear_head`.
+    keeps
+        Shares of the start's own outputs in a mean with the head that is solved for; 0 leaves them out, 1 keeps
+        them alone. All combinations are tried.
     only
         Column -> value: the validation rows whose mean AUROC decides; all, if empty.
     """
 
     alphas: tuple[float, ...] = (30.0, 100.0, 300.0, 1000.0)
     shares: tuple[float, ...] = (0.0, 0.5, 1.0)
+    keeps: tuple[float, ...] = (0.0,)
     only: tuple[tuple[str, str], ...] = ()
 
 
@@ -66,8 +71,8 @@ def fit_head(
     Raises
     ------
     TrainingError
-        The head of the recipe is not a single dense layer, the trunk does not fit, or the rows that decide
-        have both classes of no finding.
+        The head of the recipe is not a single dense layer, the trunk does not fit, outputs are to be kept that
+        the start does not have, or the rows that decide have both classes of no finding.
     ManifestError
         Of the tables; see `cxrkit.training.sources.split_sources` and `cxrkit.data.teacher.read_teacher`.
     """
@@ -77,6 +82,12 @@ def fit_head(
     assert network is not None  # there is a start
     if recipe.head != "gap-dense":
         raise TrainingError("Only a head of one dense layer can be fitted in closed form.", "Choose gap-dense.")
+    unknown = sorted(set(recipe.findings) - set(start.findings) - set(recipe.start_outputs))
+    if any(search.keeps) and unknown:
+        raise TrainingError(
+            f"The preset {start.name} has no output for {', '.join(unknown)}, of which a share could be kept.",
+            'Leave --keeps out, or name outputs in the recipe\'s "start_outputs".',
+        )
     parts = split_sources(sources, recipe, allow_missing, progress=tell)
     backbone, _ = split_frozen(network)
 
@@ -94,13 +105,12 @@ def fit_head(
     rows = _deciding(parts.validation, dict(search.only))
     tell(f"choosing by the mean AUROC of {int(rows.sum())} validation images")
     best: tuple[float, LinearHead, str] | None = None
-    for alpha, share in product(search.alphas, search.shares if scores is not None else (0.0,)):
-        head = fit_linear_head(trained, images.labels, taught, alpha=alpha, teacher_share=share)
+    for words, head in _candidates(search, network, trained, images.labels, taught, scores is not None):
         value = mean_auroc(held.labels[rows], head.logits(validated[rows]))
         everywhere = mean_auroc(held.labels, head.logits(validated))
-        tell(f"penalty {alpha:g}, teacher's share {share:g}: mean AUROC {value:.4f} (all rows: {everywhere:.4f})")
+        tell(f"{words}: mean AUROC {value:.4f} (all rows: {everywhere:.4f})")
         if best is None or value > best[0]:
-            best = value, head, f"penalty {alpha:g}, teacher's share {share:g}"
+            best = value, head, words
     if best is None or not np.isfinite(best[0]):
         raise TrainingError(
             "The validation rows that are to decide have both classes of no finding.", "Let more rows decide."
@@ -119,6 +129,24 @@ def mean_auroc(labels: Floats, logits: Floats) -> float:
     found = [auroc(labels[:, k], logits[:, k]) for k in range(labels.shape[1])]
     values = [each.value for each in found if each is not None]
     return float(np.mean(values)) if values else float("nan")
+
+
+def _candidates(
+    search: Search, network: keras.Model, trained: Floats, labels: Floats, taught: Floats, has_teacher: bool
+) -> Iterator[tuple[str, LinearHead]]:
+    """Every head to try, with the words that say which it is."""
+    own = LinearHead(*network.get_layer("logits").get_weights())
+    if any(keep < 1 for keep in search.keeps):
+        for alpha, share in product(search.alphas, search.shares if has_teacher else (0.0,)):
+            solved = fit_linear_head(trained, labels, taught, alpha=alpha, teacher_share=share)
+            for keep in search.keeps:
+                words = f"penalty {alpha:g}, teacher's share {share:g}"
+                if keep == 0:
+                    yield words, solved
+                elif keep < 1:
+                    yield f"{words}, the start's share {keep:g}", blended(own, solved, keep, trained)
+    if 1 in search.keeps:
+        yield "the start's own outputs", own
 
 
 def _deciding(validation: Sequence[Manifest], only: dict[str, str]) -> npt.NDArray[np.bool_]:

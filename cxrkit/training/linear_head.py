@@ -73,6 +73,21 @@ def fit_linear_head(
     return LinearHead(kernel.astype(np.float32), (-centre @ kernel).astype(np.float32))
 
 
+def blended(first: LinearHead, second: LinearHead, share: float, features: Floats) -> LinearHead:
+    """`share` of the first head and the rest of the second, each output brought to mean 0 and deviation 1.
+
+    Mean and deviation are over `features` (n, K). A mean of linear heads is a linear head.
+    """
+    parts = []
+    for head, weight in ((first, share), (second, 1 - share)):
+        logits = head.logits(features).astype(np.float64)
+        spread = logits.std(axis=0)
+        scale = weight / np.where(spread > 0, spread, 1)
+        parts.append((head.kernel * scale, (head.bias - logits.mean(axis=0)) * scale))
+    (kernel, bias), (other_kernel, other_bias) = parts
+    return LinearHead((kernel + other_kernel).astype(np.float32), (bias + other_bias).astype(np.float32))
+
+
 def _direction(
     scaled: Floats, rows: npt.NDArray[np.bool_], target: npt.NDArray[np.floating], alpha: float
 ) -> npt.NDArray[np.float64]:

@@ -95,6 +95,24 @@ def test_the_teacher_is_asked_of_training_rows_alone_and_may_be_left_out(tmp_pat
     assert not any("share 1" in line for line in lines)
 
 
+def test_a_share_of_the_starts_own_outputs_can_be_kept(tmp_path, table):
+    changes = {"findings": ("Mass",)}
+    search = Search(alphas=(10.0,), shares=(0.5,), keeps=(0.0, 0.5, 1.0))
+    _, lines = fitted(table, tmp_path / "mine", search=search, **changes)
+    tried = [line.split(":")[0] for line in lines if ": mean AUROC" in line]
+    solved = "penalty 10, teacher's share 0.5"
+    assert tried == [solved, f"{solved}, the start's share 0.5", "the start's own outputs"]
+    kept, _ = fitted(table, tmp_path / "kept" / "mine", search=Search(keeps=(1.0,)), **changes)
+    start = XRayModelManager(Preset.load(tmp_path / "kept" / "start")).model
+    ours = XRayModelManager(kept).model
+    for one, other in zip(ours.get_weights(), start.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, atol=2e-3)  # kernels are stored in float16
+    with pytest.raises(TrainingError, match="no output for Nodule"):
+        fitted(table, tmp_path / "x" / "mine", search=search)
+    named = {"start_outputs": {"Nodule": ("Mass",)}}
+    assert fitted(table, tmp_path / "y" / "mine", search=search, **named)[0].findings == ("Mass", "Nodule")
+
+
 def test_only_the_rows_asked_for_decide(tmp_path, table):
     _, lines = fitted(table, tmp_path / "mine", search=Search(only=(("ward", "a"),)))
     assert "choosing by the mean AUROC of 10 validation images" in lines

@@ -6,7 +6,7 @@ from sklearn.linear_model import Ridge
 
 from cxrkit.errors import TrainingError
 from cxrkit.evaluation.metrics import auroc
-from cxrkit.training.linear_head import fit_linear_head
+from cxrkit.training.linear_head import LinearHead, blended, fit_linear_head
 
 
 @pytest.fixture(scope="module")
@@ -61,3 +61,14 @@ def test_a_finding_without_one_of_the_two_takes_the_other(made):
     np.testing.assert_allclose(alone.kernel, only.kernel, rtol=1e-6)
     with pytest.raises(TrainingError, match="neither positives and negatives nor a teacher"):
         fit_linear_head(features, nothing, nothing, alpha=1.0, teacher_share=0.5)
+
+
+def test_a_mean_of_heads_weighs_their_standardised_outputs():
+    features = np.array([[0.0, 0], [2, 4], [4, 2]], np.float32)
+    first = LinearHead(np.array([[3.0], [0]], np.float32), np.array([7.0], np.float32))
+    second = LinearHead(np.array([[0.0], [-1]], np.float32), np.array([0.5], np.float32))
+    mean = blended(first, second, 0.25, features).logits(features)[:, 0]
+    spread = np.sqrt(8 / 3)  # of 0, 2, 4; the outputs are (x - 2) and -(y - 2) in units of it
+    np.testing.assert_allclose(
+        mean, 0.25 * np.array([-2, 0, 2]) / spread - 0.75 * np.array([-2, 2, 0]) / spread, atol=1e-6
+    )
