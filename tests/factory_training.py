@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+import pytest
 
 from cxrkit.card import Population
-from cxrkit.model.backbones import Backbone
+from cxrkit.model.backbones import BACKBONES, Backbone
 from cxrkit.model.losses import weighted_bce
 from cxrkit.training.batches import ImageSet
 from cxrkit.training.recipe import Augmentation, Recipe, Stage
@@ -106,3 +109,20 @@ def train_toy(run: str | os.PathLike[str], **changes: Any) -> tuple[list[np.ndar
     loader = changes.pop("loader", toy_loader)
     network = train_network(toy_recipe(**changes), loader, LOSS, Path(run), listener, **given)
     return network.get_weights(), listener
+
+
+class Killed(BaseException):
+    """Nothing in the code can catch it by intention, as it cannot a signal."""
+
+
+@contextmanager
+def shallow_and_eager() -> Iterator[None]:
+    """The shallow backbone has a name, and training steps are not traced: a stage starts at once."""
+    import tensorflow as tf
+
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(BACKBONES, "shallow", SHALLOW)
+        yield
+    tf.config.run_functions_eagerly(before)

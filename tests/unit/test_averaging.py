@@ -5,18 +5,13 @@ import numpy as np
 import pytest
 
 from cxrkit.errors import TrainingError
-from cxrkit.model.backbones import BACKBONES
 from cxrkit.model.normalisation import BatchNormalization
 from cxrkit.training import trainer
 from cxrkit.training.averaging import SETTLING, settle
 from cxrkit.training.recipe import Stage
-from tests.factory_training import SHALLOW, toy_recipe, train_toy
+from tests.factory_training import Killed, shallow_and_eager, toy_recipe, train_toy
 
 AVERAGED = Stage(32, 2, 8, 3e-3, averaging=0.5)
-
-
-class Killed(BaseException):
-    pass
 
 
 def values(weight):
@@ -25,14 +20,8 @@ def values(weight):
 
 @pytest.fixture(autouse=True, scope="module")
 def _shallow_and_eager():
-    import tensorflow as tf
-
-    before = tf.config.functions_run_eagerly()
-    tf.config.run_functions_eagerly(True)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(BACKBONES, "shallow", SHALLOW)
+    with shallow_and_eager():
         yield
-    tf.config.run_functions_eagerly(before)
 
 
 def test_a_stage_hands_on_the_moving_average_of_every_step(tmp_path, monkeypatch):

@@ -13,24 +13,13 @@ from cxrkit.training import stage_inputs, trainer
 from cxrkit.training.batches import ImageSet
 from cxrkit.training.recipe import Augmentation, Stage
 from cxrkit.training.validation import Scores
-from tests.factory_training import SHALLOW, toy_images, toy_recipe, train_toy
+from tests.factory_training import SHALLOW, Killed, shallow_and_eager, toy_images, toy_recipe, train_toy
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _shallow_and_eager():
-    """Training steps are not traced: a stage then starts at once, and the numbers are of the same operations."""
-    import tensorflow as tf
-
-    before = tf.config.functions_run_eagerly()
-    tf.config.run_functions_eagerly(True)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(BACKBONES, "shallow", SHALLOW)
+    with shallow_and_eager():
         yield
-    tf.config.run_functions_eagerly(before)
-
-
-class Killed(BaseException):
-    """Nothing in the code can catch it by intention, as it cannot a signal."""
 
 
 HEAD = Stage(32, 2, 16, 1e-2, trainable="head", views=2, schedule="plateau", plateau_patience=1, monitor="loss")
