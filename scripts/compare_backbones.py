@@ -10,7 +10,6 @@ Markdown and stands in --out as table.json, the time of a forward pass being mea
 """
 
 import argparse
-import csv
 import json
 import os
 import statistics
@@ -26,6 +25,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 from cxrkit.model.backbones import BACKBONES
+from scripts.write_results import backbones
 
 SIZE, EPOCHS, BATCH, HOLD_OUT = 128, 6, 16, "0.05"
 RATES = {"vgg16": 1e-4}
@@ -87,11 +87,9 @@ def measured(rounds: int) -> dict[str, tuple[int, float]]:
     return {name: (networks[name].count_params(), 1000 * statistics.median(each)) for name, each in seconds.items()}
 
 
-def row(backbone: str, evaluation: dict[str, Any], run: Path, parameters: int, milliseconds: float) -> dict[str, Any]:
+def row(backbone: str, evaluation: dict[str, Any], parameters: int, milliseconds: float) -> dict[str, Any]:
     """What the table says of a backbone."""
     area = evaluation["findings"]["Pneumonia"]["auroc"]
-    with (run / "history.csv").open(newline="") as file:
-        seconds = [float(epoch["seconds"]) for epoch in csv.DictReader(file)]
     return {
         "backbone": backbone,
         "parameters": parameters,
@@ -101,21 +99,7 @@ def row(backbone: str, evaluation: dict[str, Any], run: Path, parameters: int, m
         "n": area["n"],
         "split": area["split"],
         "milliseconds": milliseconds,
-        "seconds_of_training": sum(seconds),
     }
-
-
-def markdown(rows: list[dict[str, Any]]) -> str:
-    """The table for people, the best AUROC first."""
-    lines = [
-        "| backbone | AUROC (95 % interval) | parameters | ms per image | minutes of training |",
-        "|---|---|---|---|---|",
-    ]
-    for each in sorted(rows, key=lambda one: -one["auroc"]):
-        interval = f"{each['auroc']:.3f} ({each['low']:.3f}-{each['high']:.3f})"
-        size, minutes = f"{each['parameters'] / 1e6:.1f} M", f"{each['seconds_of_training'] / 60:.1f}"
-        lines.append(f"| `{each['backbone']}` | {interval} | {size} | {each['milliseconds']:.0f} | {minutes} |")
-    return "\n".join(lines)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -134,9 +118,10 @@ def main(arguments: list[str] | None = None) -> int:
     except subprocess.CalledProcessError as error:
         return error.returncode  # the script has said why
     numbers = measured(options.rounds)
-    rows = [row(name, found, options.out / name, *numbers[name]) for name, found in evaluations.items()]
-    (options.out / "table.json").write_text(json.dumps(rows, indent=2) + "\n")
-    print(markdown(rows))
+    rows = [row(name, found, *numbers[name]) for name, found in evaluations.items()]
+    written = options.out / "table.json"
+    written.write_text(json.dumps(rows, indent=2) + "\n")
+    print(backbones(written))
     return 0
 
 

@@ -41,10 +41,7 @@ def test_each_is_trained_and_judged_once_with_the_same_options(script, tmp_path,
         assert check
         words = command[1:]
         commands.append((Path(words[0]).name, words[1:]))
-        if words[0].endswith("train.py"):
-            run = Path(words[words.index("--run") + 1])
-            (run / "history.csv").write_text("stage,seconds\n1,30.0\n1,60.0\n")
-        else:
+        if words[0].endswith("evaluate.py"):
             folder = Path(words[words.index("--out") + 1])
             folder.mkdir()
             number = sorted(BACKBONES).index(folder.parent.name)
@@ -65,7 +62,7 @@ def test_each_is_trained_and_judged_once_with_the_same_options(script, tmp_path,
     assert "--split test" in " ".join(commands[1][1])
     lines = table.splitlines()
     assert len(lines) == 2 + len(BACKBONES)
-    assert lines[2] == f"| `{sorted(BACKBONES)[-1]}` | 0.960 (0.800-0.990) | 7.0 M | 12 | 1.5 |"
+    assert lines[2] == f"| `{sorted(BACKBONES)[-1]}` | 0.960 (0.800 to 0.990) | 7.0 M | 12 |"
     rows = {row["backbone"]: row for row in json.loads((tmp_path / "table.json").read_text())}
     assert rows["densenet121"]["parameters"] == 7_040_000
     assert rows["densenet121"]["n"] == 624
