@@ -76,6 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
                 page.locator("input[type=file]").first.set_input_files(options.file, timeout=PATIENCE)
             page.locator(".cx-row").first.wait_for(timeout=PATIENCE)
             page.locator(".st-key-viewport image").first.wait_for(timeout=PATIENCE)
+            page.mouse.move(0, height // 2)  # no help text over the picture
             page.wait_for_timeout(3000)  # what fades in has come
             page.screenshot(path=folder / name)
             print(folder / name)
