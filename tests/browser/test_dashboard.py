@@ -262,3 +262,15 @@ def test_unreadable_file_leaves_the_page_usable(server: str, browser: sync_api.B
     page.locator(".cx-row").nth(13).wait_for()
     sync_api.expect(page.get_by_text("The file is a GIF image")).to_have_count(0)
     page.close()
+
+
+def test_the_screenshots_of_the_documents_are_taken_by_a_command(tmp_path):
+    command = [sys.executable, "scripts/take_screenshots.py", "--out", str(tmp_path)]
+    subprocess.run(command, cwd=REPOSITORY, check=True, stdout=subprocess.DEVNULL)
+    sizes, colours = {}, {}
+    for path in tmp_path.iterdir():
+        with Image.open(path) as picture:
+            sizes[path.name] = picture.size
+            colours[path.name] = len(picture.convert("RGB").getcolors(maxcolors=1 << 21))
+    assert sizes == {"screenshot.png": (1440, 900), "screenshot-narrow.png": (390, 844)}
+    assert min(colours.values()) > 1000, "the radiograph and its map are in the picture"
