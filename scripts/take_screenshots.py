@@ -9,6 +9,7 @@ Playwright, which requirements-dev.txt installs.
 
 import argparse
 import contextlib
+import os
 import shutil
 import socket
 import subprocess
@@ -24,24 +25,27 @@ PATIENCE = 60_000  # ms; the first reading loads the network
 
 
 @contextlib.contextmanager
-def dashboard() -> Iterator[str]:
-    """The address of a dashboard of this repository; ended afterwards."""
+def dashboard(**environment: str) -> Iterator[str]:
+    """The address of a dashboard of this repository, with these variables set; ended afterwards."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     words = ["-m", "streamlit", "run", "streamlit_app.py", "--server.headless", "true", "--server.address", "127.0.0.1"]
+    address = f"http://127.0.0.1:{port}"
+    command = [sys.executable, *words, "--server.port", str(port)]
     quiet = subprocess.DEVNULL
-    process = subprocess.Popen(
-        [sys.executable, *words, "--server.port", str(port)], cwd=ROOT, stdout=quiet, stderr=quiet
-    )
+    process = subprocess.Popen(command, cwd=ROOT, env=os.environ | environment, stdout=quiet, stderr=quiet)
     try:
         for _ in range(300):
-            with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health"):
+            with (
+                contextlib.suppress(OSError),
+                urllib.request.urlopen(f"{address}/_stcore/health", timeout=1),
+            ):
                 break
             time.sleep(0.2)
         else:
             raise RuntimeError("the dashboard did not come up")
-        yield f"http://127.0.0.1:{port}"
+        yield address
     finally:
         process.terminate()
         process.wait(10)
@@ -52,7 +56,6 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--file", type=Path, metavar="FILE", help="a radiograph instead of the phantom; needs --out")
-    add("--preset", help="preset to read with (default: the dashboard's first)")
     add("--out", type=Path, metavar="FOLDER", help="where the pictures go (default: docs)")
     options = parser.parse_args(arguments)
     if options.file is not None and options.out is None:
@@ -69,7 +72,7 @@ def main(arguments: list[str] | None = None) -> int:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         for name, (width, height) in SIZES.items():
             page = browser.new_page(viewport={"width": width, "height": height})
-            page.goto(address + (f"/?preset={options.preset}" if options.preset else ""))
+            page.goto(address)
             if options.file is None:
                 page.get_by_role("button", name="Synthetic phantom").click(timeout=PATIENCE)
             else:

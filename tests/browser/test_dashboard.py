@@ -8,11 +8,9 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +21,7 @@ from cxrkit.card import OperatingPoint
 from cxrkit.imaging.phantom import phantom_dicom
 from cxrkit.preset import Preset
 from cxrkit.reading import DISCLAIMER
+from scripts.take_screenshots import dashboard
 from tests.conftest import REPOSITORY
 from tests.factory import FOURTEEN
 
@@ -53,32 +52,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     ]
     named = dataclasses.replace(shipped, name="fourteen", title="Test preset fourteen", operating_points=tuple(points))
     named.save(folder / "fourteen")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port)]
-    process = subprocess.Popen(
-        [*command, "--server.address", "127.0.0.1"],
-        cwd=REPOSITORY,
-        env=os.environ | {"CXRKIT_WEIGHTS": str(folder)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(150):
-            try:
-                with urllib.request.urlopen(f"{address}/_stcore/health", timeout=1) as answer:
-                    if answer.status == 200:
-                        break
-            except OSError:
-                time.sleep(0.2)
-        else:
-            pytest.fail("the server did not come up")
+    with dashboard(CXRKIT_WEIGHTS=str(folder)) as address:
         yield address
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 @pytest.fixture(scope="module")
