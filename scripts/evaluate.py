@@ -33,6 +33,7 @@ from cxrkit.data.boxes import read_boxes
 from cxrkit.data.table import parse_pairs
 from cxrkit.errors import CxrError
 from cxrkit.evaluation.summary import format_evaluation
+from cxrkit.imaging.degradation import parse_degradation
 from cxrkit.preset import find_preset, find_run
 from cxrkit.serving.judging import Options, judge_predictions
 from cxrkit.serving.preset_run import Maps, Table, judge_preset, refuse_overwriting, write_judged
@@ -70,6 +71,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
             "against boxes (image, label, x, y, w, h); all splits of the manifest, each by itself; repeatable"),
         add("--attention", type=int, nargs="?", const=20, metavar="N", help="of a preset: do its maps "
             "depend on its weights, and lie in the lungs (column mask)? On N radiographs, 20 unless told"),
+        add("--degrade", **pairs, metavar="CHANGE=AMOUNT", help="of a preset: make every image worse first: "
+            "blur (share of the width, such as 0.01), shrink (factor), gamma (exponent) or noise; repeatable"),
         add("--record", action="store_true", help="of a preset: also store the metrics of the split in its card"),
         add("--replace", action="store_true", help="with --record: in place of those of another table of this split"),
     ]  # fmt: skip
@@ -86,6 +89,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         parser.error("a preset needs --manifest")
     if options.attention is not None and options.attention < 1:
         parser.error("--attention needs at least 1 radiograph")
+    if options.degrade and (options.record or options.boxes or options.attention is not None):
+        parser.error("--degrade does not go with --record, --boxes and --attention")
     if options.replace and not options.record:
         parser.error("--replace goes with --record")
     if options.record and (options.only or not options.split):
@@ -108,8 +113,9 @@ def main(arguments: list[str] | None = None) -> int:
             write_judged(evaluation, rows, options.out, source=source, report=report)
         else:
             preset = find_preset(options.preset) if options.preset else find_run(options.model_path)
+            degradation = parse_degradation(parse_pairs(options.degrade))
             label_map, allow, skip = parse_pairs(options.label_map), options.allow_missing, options.skip_unreadable
-            table = Table(options.manifest, options.images, options.split, only, label_map, allow, skip)
+            table = Table(options.manifest, options.images, options.split, only, label_map, allow, skip, degradation)
             maps = Maps([read_boxes(path) for path in options.boxes], options.attention or 0)
             more |= {"record": options.record, "replace": options.replace}
             tell = functools.partial(print, file=sys.stderr)

@@ -5,7 +5,7 @@ The predictions table is the one that `cxrkit.evaluation` takes from anyone: one
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -16,6 +16,7 @@ import pandas as pd
 from cxrkit.data.manifest import IMAGE, Manifest
 from cxrkit.errors import ManifestError, RadiographError
 from cxrkit.evaluation.predictions import LOGIT, PROBABILITY
+from cxrkit.imaging.degradation import degrade
 from cxrkit.imaging.loading import load_radiograph
 from cxrkit.radiograph import Radiograph
 from cxrkit.reading import Prediction
@@ -38,6 +39,7 @@ def score_manifest(
     manifest: Manifest,
     *,
     batch_size: int = 16,
+    degradation: Mapping[str, float] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> pd.DataFrame:
     """Score every image of a manifest.
@@ -50,6 +52,8 @@ def score_manifest(
         n images. They are read one batch at a time.
     batch_size
         Images per forward pass.
+    degradation
+        How every image is made worse before it is scored; see `cxrkit.imaging.degradation.degrade`.
     progress
         Called with (images done, n) after each image.
 
@@ -70,7 +74,10 @@ def score_manifest(
     """
     scores = np.empty((len(manifest), len(manifest.findings), 2))
     seen: list[_Facts] = []
-    for row, prediction in enumerate(manager.predict_many(_radiographs(manifest, seen), batch_size)):
+    radiographs = _radiographs(manifest, seen)
+    if degradation:
+        radiographs = (degrade(radiograph, degradation) for radiograph in radiographs)
+    for row, prediction in enumerate(manager.predict_many(radiographs, batch_size)):
         for k, finding in enumerate(manifest.findings):
             score = prediction.score(finding)
             scores[row, k] = score.probability, score.logit

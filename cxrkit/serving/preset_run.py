@@ -13,6 +13,7 @@ from cxrkit.data.boxes import Boxes
 from cxrkit.data.manifest import Manifest, read_manifest
 from cxrkit.errors import ManifestError
 from cxrkit.evaluation.schema import EVALUATION, Evaluation, Source
+from cxrkit.imaging.degradation import describe
 from cxrkit.imaging.survey import readable
 from cxrkit.preset import CARD, Preset
 from cxrkit.serving.attention import examine_attention
@@ -45,6 +46,7 @@ class Table:
 
     `allow_missing` takes a table without any label too: its radiographs are scored, and their maps
     examined. `skip_unreadable` leaves out images that cannot be read instead of refusing the table.
+    `degradation` makes every image worse before it is scored; see `cxrkit.imaging.degradation.degrade`.
     """
 
     path: Path
@@ -54,6 +56,7 @@ class Table:
     label_map: Mapping[str, str] = field(default_factory=dict)
     allow_missing: bool = False
     skip_unreadable: bool = False
+    degradation: Mapping[str, float] = field(default_factory=dict)
 
     def rows(self, findings: Sequence[str]) -> Manifest:
         """The rows to judge."""
@@ -142,6 +145,11 @@ def judge_preset(
         lose a table that was read.
     """
     refuse_overwriting(out, [table.path, options.against])
+    if table.degradation and (record or maps.boxes or maps.attention):
+        raise ManifestError(
+            "Degraded images are scored, but neither recorded in a card nor are their maps examined.",
+            "Leave either the degradation or these out.",
+        )
     manifest = table.rows(preset.findings)
     source, split = Source(name=manifest.source, sha256=manifest.sha256), table.split or ALL_ROWS
     against = read_rival(options, manifest.table, preset.findings)
@@ -168,11 +176,14 @@ def judge_preset(
     from cxrkit.model.manager import XRayModelManager  # loads keras: only once the table is known to be good
 
     manager = XRayModelManager(preset)
-    scores = score_manifest(manager, manifest, progress=step(progress, "scoring"))
+    scores = score_manifest(manager, manifest, degradation=table.degradation, progress=step(progress, "scoring"))
     write_predictions(scores, out)
     evaluation = evaluate_table(
         preset, scores, source, split=split, threshold=options.threshold, against=against, progress=progress
     )
+    if table.degradation:
+        note = f"Every image was degraded before it was scored: {describe(table.degradation)}."
+        evaluation = evaluation.model_copy(update={"notes": (note, *evaluation.notes)})
     if maps.boxes:
         named = {boxes.source: boxes for boxes in maps.boxes}
         located = localise_preset(manager, every_row, named, progress=step(progress, "locating"))
@@ -184,7 +195,8 @@ def judge_preset(
         evaluation = evaluation.model_copy(update={"attention": seen})
     write_evaluation(evaluation, out)
     if report:
-        galleries = render(manager, manifest, choose(scores, evaluation), progress=step(progress, "drawing"))
+        picks = {} if table.degradation else choose(scores, evaluation)  # a gallery shows the files as they are
+        galleries = render(manager, manifest, picks, progress=step(progress, "drawing"))
         write_report(evaluation, out, gallery=galleries, preset=preset)
     if record:
         record_evaluation(preset, evaluation, replace=replace)

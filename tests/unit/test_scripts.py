@@ -106,6 +106,27 @@ def test_without_record_the_card_stays(preset, manifest, tmp_path):
     assert not (tmp_path / "p" / "report.html").exists()
 
 
+def test_evaluate_degrades_every_image_and_says_so(preset, manifest, tmp_path, capsys):
+    arguments = ["evaluate", *of_preset(preset, manifest, "--split", "test", "--no-report")]
+    tables = []
+    for name, more in (("plain", []), ("none", ["--degrade", "shrink=1"]), ("dark", ["--degrade", "gamma=3"])):
+        assert run(*arguments, *more, "--out", tmp_path / name) == 0
+        tables.append(pd.read_csv(tmp_path / name / "predictions.csv"))
+    plain, unchanged, dark = tables
+    np.testing.assert_array_equal(plain["logit_Mass"], unchanged["logit_Mass"])
+    assert (abs(plain["logit_Mass"] - dark["logit_Mass"]) > 1e-6).all()
+    notes = json.loads((tmp_path / "dark" / "evaluation.json").read_text())["notes"]
+    assert notes[0] == "Every image was degraded before it was scored: gamma 3."
+    assert notes[0] in capsys.readouterr().out
+    for degraded, said in (("haze=1", "blur, shrink, gamma, noise"), ("blur=wide", "between 0.0005 and 0.1")):
+        assert run(*arguments, "--degrade", degraded, "--out", tmp_path / "o") == 2
+        assert said in capsys.readouterr().err
+    for other in (["--record"], ["--attention"], ["--boxes", "b.csv"]):
+        with pytest.raises(SystemExit, match="2"):
+            run(*arguments, "--degrade", "gamma=3", *other, "--out", tmp_path / "o")
+    assert not (tmp_path / "o").exists()
+
+
 def test_evaluate_refuses_with_2(preset, manifest, tmp_path, capsys):
     assert run("evaluate", "--preset", preset, "--manifest", manifest, "--out", tmp_path / "o") == 2
     captured = capsys.readouterr()
