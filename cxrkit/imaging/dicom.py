@@ -39,7 +39,7 @@ from cxrkit.imaging.decode import (
     decoder_absent,
     luminance,
 )
-from cxrkit.imaging.dicom_display import display, square
+from cxrkit.imaging.dicom_display import bit_field, display, square, within_range
 from cxrkit.imaging.quiet import silence
 
 MAX_FRAMES = 10_000
@@ -197,12 +197,14 @@ def _first_frame(ds: Dataset, samples: int, frames: int, notes: list[str]) -> np
     """Stored values of the first frame: H x W, or H x W x 3 red, green, blue."""
     rows, columns = int(ds.Rows), int(ds.Columns)
     syntax = _transfer_syntax(ds)
+    # how bits become values is worked out here: pydicom's own correction wraps what lossy JPEG overshoots
+    options = {"index": 0, "correct_unused_bits": False, "apply_jls_sign_correction": False}
     if not syntax.is_encapsulated:
-        return np.asarray(pixel_array(ds, index=0))
+        return bit_field(np.asarray(pixel_array(ds, **options)), ds)
     if DECODERS[syntax] not in get_decoder(syntax).available_plugins:
         raise decoder_absent(PACKAGES.get(DECODERS[syntax], DECODERS[syntax]))
     if syntax == uid.RLELossless:  # its output is bounded by Rows and Columns
-        return np.asarray(pixel_array(ds, index=0, decoding_plugin=DECODERS[syntax]))
+        return bit_field(np.asarray(pixel_array(ds, decoding_plugin=DECODERS[syntax], **options)), ds)
     frame = get_frame(ds.PixelData, 0, number_of_frames=frames)
     if declared_size(frame) != (rows, columns, samples):
         frame = repaired_size(frame, rows, columns) or b""
@@ -213,11 +215,14 @@ def _first_frame(ds: Dataset, samples: int, frames: int, notes: list[str]) -> np
     plugin = ISOLATED if syntax == uid.JPEGExtended12Bit and int(ds.BitsStored) > 8 else DECODERS[syntax]
     refusals: list[CxrError] = []
     try:
-        stored = np.asarray(pixel_array(ds, index=0, decoding_plugin=plugin, refusals=refusals))
+        stored = np.asarray(pixel_array(ds, decoding_plugin=plugin, refusals=refusals, **options))
     except RuntimeError:
         if refusals:
             raise refusals[0] from None
         raise
+    # JPEG and JPEG-LS know no sign, so that the bits of a negative value come out as they went in
+    signed = stored.dtype.kind == "i" and syntax not in uid.JPEG2000TransferSyntaxes
+    stored = bit_field(stored, ds) if signed else within_range(stored, ds, notes)
     if plugin == ISOLATED and swings(stored, int(ds.BitsStored)):
         raise CorruptFile("The compressed image is damaged: its brightness wraps around everywhere.", AGAIN)
     return stored

@@ -19,6 +19,35 @@ from cxrkit.imaging.decode import check_dimensions
 from cxrkit.imaging.dicom_facts import fact, number
 
 
+def bit_field(words: npt.NDArray[Any], ds: Any) -> npt.NDArray[Any]:
+    """The values within whole words: BitsStored bits, the last being HighBit (PS3.5 8.1.1).
+
+    What else stands in a word, such as an overlay, is cut off. The type of `words` says whether the
+    first bit is a sign.
+    """
+    allocated, bits = 8 * words.dtype.itemsize, min(int(ds.BitsStored), 8 * words.dtype.itemsize)
+    high = int(number(ds, "HighBit") or 0)
+    high = high if bits - 1 <= high < allocated else bits - 1
+    if bits == allocated:
+        return words
+    return np.asarray((words << (allocated - 1 - high)) >> (allocated - bits))
+
+
+def within_range(values: npt.NDArray[Any], ds: Any, notes: list[str]) -> npt.NDArray[Any]:
+    """Values of a compressed frame, cut to the range of BitsStored bits.
+
+    A lossy codestream has a depth of its own and may overshoot the white of the file; taking the last bits
+    of such a value would turn it black. Where more than one in a hundred is beyond, the header is
+    taken to be wrong instead, and nothing is cut.
+    """
+    bits = int(ds.BitsStored)
+    low, top = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if values.dtype.kind == "i" else (0, 2**bits - 1)
+    beyond = float(((values < low) | (values > top)).mean())
+    if beyond > 0.01:
+        notes.append("The picture uses more bits than the file declares; all of them are shown.")
+    return np.clip(values, low, top) if 0 < beyond <= 0.01 else values
+
+
 def display(ds: Any, stored: npt.NDArray[Any], photometric: str, notes: list[str]) -> npt.NDArray[np.float32]:
     """Stored grey values to 0..1 in display polarity; appends what was done to `notes`."""
     padding = _padding(ds, stored)

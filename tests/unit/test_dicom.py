@@ -17,6 +17,7 @@ from cxrkit.imaging.codestream import declared_size, repaired_size, swings
 from cxrkit.imaging.dicom import write_dicom
 from cxrkit.imaging.loading import load_radiograph
 from cxrkit.imaging.phantom import phantom, phantom_dicom
+from tests.dicom_encoders import write
 
 IMPLICIT = "1.2.840.10008.1.2"
 LITTLE = "1.2.840.10008.1.2.1"
@@ -496,3 +497,38 @@ def test_many_threads_leave_the_warning_filters_as_they_were() -> None:
         thread.join()
     assert wrong == []
     assert warnings.filters == before
+
+
+# -- bits ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("syntax", [LITTLE, BIG, RLE])
+def test_other_bits_of_a_word_are_no_brightness(syntax: str) -> None:
+    """PS3.5 8.1.1: an overlay in the bits above, as in the standard's older editions, or values at the upper end."""
+    overlay = RAMP | (np.arange(50) % 2 << 13).astype(np.uint16)
+    got = load_radiograph(write_dicom(overlay, bits_stored=12, transfer_syntax=syntax))
+    np.testing.assert_allclose(got.pixels, RAMP / 1999, atol=1e-6)
+    upper = write_dicom(RAMP << 4, bits_stored=12, transfer_syntax=syntax, attributes={"HighBit": 15})
+    np.testing.assert_allclose(load_radiograph(upper).pixels, RAMP / 1999, atol=1e-6)
+    negative = (RAMP.astype(np.int16) - 1000).view(np.uint16) & 0xFFF
+    signed = write_dicom(negative, bits_stored=12, transfer_syntax=syntax, attributes={"PixelRepresentation": 1})
+    np.testing.assert_allclose(load_radiograph(signed).pixels, RAMP / 1999, atol=1e-6)
+    absurd = write_dicom(RAMP, bits_stored=12, transfer_syntax=syntax, attributes={"HighBit": 3})
+    np.testing.assert_allclose(load_radiograph(absurd).pixels, RAMP / 1999, atol=1e-6)
+
+
+def test_lossy_compression_that_overshoots_white_does_not_turn_black() -> None:
+    picture = np.zeros((200, 700), np.int64)
+    picture[:, 350:] = 1023
+    picture[::2, 400:500] = 700
+    for syntax in ("1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.91"):
+        radiograph = load_radiograph(write(picture, syntax, 10, {}))
+        np.testing.assert_allclose(radiograph.pixels, picture / 1023, atol=0.05)
+        assert radiograph.notes == ()
+
+
+def test_a_header_that_declares_too_few_bits_is_not_believed() -> None:
+    data = write(RAMP.astype(np.int64), JPEG_2000, 12, {"BitsStored": 8, "HighBit": 7})
+    radiograph = load_radiograph(data)
+    np.testing.assert_allclose(radiograph.pixels, RAMP / 1999, atol=1e-6)
+    assert radiograph.notes == ("The picture uses more bits than the file declares; all of them are shown.",)
