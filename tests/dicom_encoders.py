@@ -8,7 +8,7 @@ import numpy as np
 from pydicom import dcmread
 from pydicom.encaps import encapsulate
 
-from cxrkit.imaging.dicom import write_dicom
+from cxrkit.imaging.dicom_writing import write_dicom
 
 NAMES = {
     "1.2.840.10008.1.2": "implicit little endian",

@@ -7,7 +7,7 @@ from pydicom import dcmread
 from pydicom.encaps import encapsulate
 from pydicom.filebase import DicomBytesIO
 
-from cxrkit.imaging.dicom import write_dicom
+from cxrkit.imaging.dicom_writing import write_dicom
 
 JPEG_LOSSLESS = "1.2.840.10008.1.2.4.70"
 

@@ -1,4 +1,4 @@
-"""Reading and writing of DICOM files; the only module that knows pydicom.
+"""Reading of DICOM files; with `cxrkit.imaging.dicom_writing` the only module that knows pydicom.
 
 The order of operations is that of PS3.3 C.11 and PS3.4 N.2: modality LUT or rescale, then VOI
 LUT or window, then one inversion for MONOCHROME1 or PresentationLUTShape INVERSE. In DX images
@@ -14,8 +14,9 @@ from __future__ import annotations
 import io
 import re
 import zlib
-from collections.abc import Mapping
-from typing import Any, Literal, NoReturn
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -93,18 +94,44 @@ def decode_dicom(data: bytes) -> Decoded:
     TooLarge, UnsuitableImage
         See `cxrkit.imaging.decode.check_dimensions`; also no image at all, or a blank one.
     """
-    with silence():
-        try:
-            return _decode(_dataset(data))
-        except (CxrError, MemoryError):
+    with silence(), _bounded():
+        return _decode(_dataset(data))
+
+
+def images_of_directory(data: bytes) -> tuple[tuple[str, ...], ...] | None:
+    """Names of the images that a DICOMDIR (PS3.3 F) lists, each as folders and file; None for any other file.
+
+    Names that the standard does not allow (PS3.10 8.5: capitals, digits and underscores) are left out, so
+    that none leads out of the folder.
+
+    Raises
+    ------
+    CorruptFile
+        It is a DICOMDIR, but damaged.
+    """
+    if data[128:132] != b"DICM" or uid.MediaStorageDirectoryStorage.encode() not in data[132:4096]:
+        return None
+    with silence(), _bounded():
+        records = _dataset(data).get("DirectoryRecordSequence") or ()
+        images = [record for record in records[:MAX_FRAMES] if str(record.get("DirectoryRecordType")) == "IMAGE"]
+        names = [record.get("ReferencedFileID") for record in images]
+        paths = [(name,) if isinstance(name, str) else tuple(name or ()) for name in names]
+        return tuple(path for path in paths if path and all(re.fullmatch(r"[A-Z0-9_]{1,8}", part) for part in path))
+
+
+@contextmanager
+def _bounded() -> Iterator[None]:
+    """Replace whatever pydicom and the codecs raise: the one boundary, for their texts quote the file."""
+    try:
+        yield
+    except (CxrError, MemoryError):
+        raise
+    except BaseException as error:
+        # On garbage they raise nearly anything. The RLE decoder, written in Rust, panics on an index beyond its
+        # input, and a panic is no Exception; KeyboardInterrupt and its like pass.
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
-        except BaseException as error:
-            # The one boundary: on garbage pydicom and the codecs raise nearly anything, and their
-            # texts quote the file. The RLE decoder, written in Rust, panics on an index beyond its
-            # input, and a panic is no Exception; KeyboardInterrupt and its like pass.
-            if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
-                raise
-            raise CorruptFile("The DICOM file is damaged, incomplete or contradicts itself.", AGAIN) from None
+        raise CorruptFile("The DICOM file is damaged, incomplete or contradicts itself.", AGAIN) from None
 
 
 def _dataset(data: bytes) -> Dataset:
@@ -131,6 +158,11 @@ def _dataset(data: bytes) -> Dataset:
 
 def _decode(ds: Dataset) -> Decoded:
     if "PixelData" not in ds:
+        if "DirectoryRecordSequence" in ds:
+            raise UnsuitableImage(
+                "The file is the index of a DICOM disc (DICOMDIR), without the images.",
+                "Choose an image of the disc, or the whole disc as a ZIP archive.",
+            )
         if "FloatPixelData" in ds or "DoubleFloatPixelData" in ds:
             raise UnsupportedFormat("The DICOM file holds floating-point values, not a radiograph.", AGAIN)
         raise UnsuitableImage(
@@ -255,50 +287,3 @@ def _refuse_syntax(words: str) -> NoReturn:
         f"The DICOM file is compressed {words}, which cannot be decoded here.",
         "Export it uncompressed (Explicit VR Little Endian, 1.2.840.10008.1.2.1) or as JPEG 2000.",
     )
-
-
-def write_dicom(
-    stored: npt.NDArray[np.unsignedinteger[Any]],
-    *,
-    photometric: Literal["MONOCHROME1", "MONOCHROME2"] = "MONOCHROME2",
-    bits_stored: int = 12,
-    transfer_syntax: str = uid.ExplicitVRLittleEndian,
-    attributes: Mapping[str, Any] | None = None,
-) -> bytes:
-    """Write a synthetic digital radiograph; equal arguments give equal bytes.
-
-    Parameters
-    ----------
-    stored
-        H x W stored values, uint8 for up to 8 bits, else uint16.
-    photometric, bits_stored, transfer_syntax
-        As in the file. Uncompressed, deflated, RLE, JPEG-LS and JPEG 2000 lossless can be written.
-    attributes
-        Further attributes by keyword; they replace the ones written here.
-    """
-    ds = Dataset()
-    meta = FileMetaDataset()
-    meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian
-    meta.MediaStorageSOPClassUID = ds.SOPClassUID = uid.DigitalXRayImageStorageForPresentation
-    identity = [str(stored.shape), photometric, str(transfer_syntax), str(zlib.crc32(stored.tobytes()))]
-    meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID = uid.generate_uid(entropy_srcs=identity)
-    ds.file_meta = meta
-    ds.PatientName, ds.PatientID, ds.Modality, ds.BodyPartExamined = "SYNTHETIC^PHANTOM", "SYNTHETIC", "DX", "CHEST"
-    ds.ViewPosition = "PA"
-    ds.Rows, ds.Columns = stored.shape
-    ds.SamplesPerPixel, ds.PixelRepresentation = 1, 0
-    ds.PhotometricInterpretation = photometric
-    ds.BitsAllocated, ds.BitsStored, ds.HighBit = stored.itemsize * 8, bits_stored, bits_stored - 1
-    for keyword, value in (attributes or {}).items():
-        setattr(ds, keyword, value)
-    target = uid.UID(transfer_syntax)
-    little = target != uid.ExplicitVRBigEndian
-    ds.PixelData = stored.astype(stored.dtype.newbyteorder("<" if little else ">")).tobytes()
-    ds["PixelData"].VR = "OB" if stored.itemsize == 1 else "OW"
-    if target.is_encapsulated:
-        ds.compress(target, generate_instance_uid=False)
-    else:
-        meta.TransferSyntaxUID = target
-    stream = io.BytesIO()
-    ds.save_as(stream, enforce_file_format=True)
-    return stream.getvalue()

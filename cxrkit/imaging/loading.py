@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
-from cxrkit.errors import RadiographError, TooLarge, UnsupportedFormat
+from cxrkit.errors import RadiographError, TooLarge, UnsuitableImage, UnsupportedFormat
+from cxrkit.imaging.archive import is_archive, members
 from cxrkit.imaging.decode import MAX_BYTES
 from cxrkit.imaging.raster import decode_raster, raster_format
 from cxrkit.radiograph import Radiograph
 
 READABLE = "DICOM, PNG, JPEG, WebP, TIFF and BMP files are read"
+LATERAL = "LATERAL"
 
 # Formats that people mistake for images or that hold images: named in the refusal, never opened.
 KNOWN: tuple[tuple[bytes, str], ...] = (
     (b"%PDF", "a PDF document"),
     (b"GIF8", "a GIF image"),
     (b"\x1f\x8b", "a compressed (gzip) file"),
-    (b"PK\x03\x04", "a ZIP archive"),
     (b"\xff\x4f\xff\x51", "a bare JPEG 2000 image"),
     (b"\0\0\0\x0cjP  ", "a bare JPEG 2000 image"),
     (b"version https://git-lfs", "a placeholder for a file that was not downloaded"),
@@ -30,7 +34,8 @@ KNOWN: tuple[tuple[bytes, str], ...] = (
 def load_radiograph(source: str | os.PathLike[str] | bytes, *, name: str = "") -> Radiograph:
     """Read a radiograph from a file or from bytes.
 
-    The format is told by content, never by the file's name.
+    The format is told by content, never by the file's name. Of a ZIP archive, and of the index of a DICOM disc
+    (DICOMDIR) that is given by its path, the first frontal radiograph is read, else the first one.
 
     Parameters
     ----------
@@ -76,6 +81,19 @@ def _load(source: str | os.PathLike[str] | bytes, name: str) -> Radiograph:
         name = name or os.fspath(source)
     if not data:
         raise UnsupportedFormat("The file is empty.", "Copy or export the file again.")
+    if is_archive(data):
+        return _out_of_archive(data)
+    if not isinstance(source, bytes) and is_dicom(data):
+        from cxrkit.imaging.dicom import images_of_directory
+
+        listed = images_of_directory(data)
+        if listed is not None:
+            return _first_frontal(_files(Path(source).parent, listed), "disc") or _refuse_without("disc")
+    return _one(data, name)
+
+
+def _one(data: bytes, name: str = "") -> Radiograph:
+    """The radiograph of one file's bytes."""
     kind = raster_format(data)
     if is_dicom(data):
         # Imported when needed: pydicom takes longer to import than a plain image to decode.
@@ -97,6 +115,52 @@ def _load(source: str | os.PathLike[str] | bytes, name: str) -> Radiograph:
         age_band=decoded.age_band,
         sex=decoded.sex,
     )
+
+
+def _out_of_archive(data: bytes) -> Radiograph:
+    """DICOM files come first: an export holds the icons and pictures of its viewer, too."""
+    whole = "ZIP archive"
+    return (
+        _first_frontal(members(data, is_dicom), whole)
+        or _first_frontal(members(data, lambda head: raster_format(head) is not None), whole)
+        or _refuse_without(whole)
+    )
+
+
+def _refuse_without(whole: str) -> NoReturn:
+    raise UnsuitableImage(f"The {whole} holds no radiograph.", f"Choose the radiograph itself ({READABLE}).")
+
+
+def _first_frontal(files: Iterable[bytes], whole: str) -> Radiograph | None:
+    """The first radiograph that is not lateral, else the first; None where there is no file.
+
+    What is no radiograph is passed over while others follow; where all are none, the first one's error is raised.
+    """
+    lateral: Radiograph | None = None
+    refusal: RadiographError | None = None
+    for data in files:
+        try:
+            radiograph = _one(data)
+        except RadiographError as error:
+            refusal = refusal or error
+            continue
+        radiograph = dataclasses.replace(radiograph, notes=(f"Read out of a {whole}.", *radiograph.notes))
+        if radiograph.view != LATERAL:
+            return radiograph
+        lateral = lateral or radiograph
+    if lateral is None and refusal is not None:
+        raise refusal
+    return lateral
+
+
+def _files(folder: Path, listed: Iterable[tuple[str, ...]]) -> Iterator[bytes]:
+    """The files that a disc's index names and that are there; some systems show the names in small letters."""
+    for parts in listed:
+        for names in (parts, tuple(part.lower() for part in parts)):
+            path = folder.joinpath(*names)
+            if path.is_file():
+                yield _read(path)
+                break
 
 
 def is_dicom(data: bytes) -> bool:

@@ -83,7 +83,7 @@ def phantom_dicom(
     attributes
         Further DICOM attributes by keyword.
     """
-    from cxrkit.imaging.dicom import write_dicom  # pydicom only for those who want DICOM
+    from cxrkit.imaging.dicom_writing import write_dicom  # pydicom only for those who want DICOM
 
     if not 8 <= bits_stored <= 16:
         raise ValueError("bits_stored must be from 8 to 16")

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from cxrkit.errors import CxrError
-from cxrkit.imaging.dicom import write_dicom
+from cxrkit.imaging.dicom_writing import write_dicom
 from cxrkit.imaging.loading import load_radiograph
 from cxrkit.imaging.phantom import phantom_dicom, phantom_png
 from cxrkit.radiograph import AGE_BANDS, Radiograph

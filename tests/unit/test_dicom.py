@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset
 from cxrkit.errors import CorruptFile, CxrError, TooLarge, UnsuitableImage, UnsupportedFormat
 from cxrkit.imaging import dicom_facts, greyscale, isolated
 from cxrkit.imaging.codestream import declared_size, repaired_size, swings
-from cxrkit.imaging.dicom import write_dicom
+from cxrkit.imaging.dicom_writing import write_dicom
 from cxrkit.imaging.loading import load_radiograph
 from cxrkit.imaging.phantom import phantom, phantom_dicom
 from tests.dicom_encoders import write

@@ -14,7 +14,7 @@ from cxrkit.data.manifest import read_manifest
 from cxrkit.data.public_sets import PUBLIC_SETS
 from cxrkit.data.table import read_table
 from cxrkit.errors import ManifestError
-from cxrkit.imaging.dicom import write_dicom
+from cxrkit.imaging.dicom_writing import write_dicom
 from cxrkit.imaging.loading import load_radiograph
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "prepare_data.py"

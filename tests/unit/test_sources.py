@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from cxrkit.errors import ManifestError
-from cxrkit.imaging.dicom import write_dicom
+from cxrkit.imaging.dicom_writing import write_dicom
 from cxrkit.training.sources import Source, split_sources
 from tests.factory_training import toy_recipe
 

@@ -7,7 +7,7 @@ import pytest
 from cxrkit.data.leaks import Leak, leaks_between
 from cxrkit.data.manifest import read_manifest
 from cxrkit.errors import ManifestError
-from cxrkit.imaging.dicom import write_dicom
+from cxrkit.imaging.dicom_writing import write_dicom
 from cxrkit.imaging.loading import load_radiograph
 from cxrkit.imaging.phantom import phantom_dicom, phantom_png
 from cxrkit.imaging.survey import pixel_digest, readable, survey
