@@ -33,6 +33,7 @@ def card(preset: Preset) -> None:
     _section("Measured performance", _metrics(preset))
     _section("Operating points", _operating_points(preset))
     _section("Calibration", _calibration(preset))
+    _section("Files that can be read here", _formats())
 
 
 def architecture(preset: Preset) -> list[tuple[str, str]]:
@@ -181,6 +182,20 @@ def _calibration(preset: Preset) -> str:
 
 
 # -- HTML, everything escaped ------------------------------------------------------------------
+
+
+def _formats() -> str:
+    """Encodings of DICOM with their decoders, whichever preset is chosen."""
+    # Imported here: the page need not wait for the DICOM library before anything is shown.
+    from cxrkit.imaging.dicom import transfer_syntaxes
+    from cxrkit.imaging.loading import READABLE
+
+    rows = [
+        [name, identifier, "yes" if installed else "no: its decoder is not installed"]
+        for identifier, name, installed in transfer_syntaxes()
+    ]
+    text = f"{READABLE}, also within a ZIP archive. DICOM in these transfer syntaxes:"
+    return _paragraph(text) + _table(["Transfer syntax", "UID", "Decoded"], rows)
 
 
 def _section(title: str, html: str) -> None:

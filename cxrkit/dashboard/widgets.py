@@ -62,8 +62,8 @@ def welcome() -> None:
         st.plotly_chart(empty_viewer(), width="stretch", height=40, theme=None, config={"staticPlot": True})
     st.html(
         '<div class="cx-welcome"><h2>Drop a frontal chest radiograph above</h2>'
-        "<p>DICOM with or without extension, PNG or JPEG. It is read on this machine; nothing is sent anywhere, "
-        "and neither file names nor patient data are shown or kept.</p>"
+        "<p>DICOM with or without extension, PNG or JPEG, also within a ZIP archive. It is read on this machine; "
+        "nothing is sent anywhere, and neither file names nor patient data are shown or kept.</p>"
         "<p>You get a calibrated probability for every finding, its operating point, and a map of where the model "
         "looked. No file at hand? Use the synthetic phantom.</p></div>"
     )

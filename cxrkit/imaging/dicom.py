@@ -16,6 +16,7 @@ import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Any, NoReturn
 
 import numpy as np
@@ -75,6 +76,16 @@ PACKAGES = {"pylibjpeg": "pylibjpeg pylibjpeg-openjpeg pylibjpeg-rle"}  # where 
 for _syntax in (uid.JPEGExtended12Bit, uid.JPEGLossless, uid.JPEGLosslessSV1):
     if ISOLATED not in get_decoder(_syntax).available_plugins:
         get_decoder(_syntax).add_plugin(ISOLATED, ("cxrkit.imaging.isolated", "decode_frame"))
+
+
+def transfer_syntaxes() -> tuple[tuple[str, str, bool], ...]:
+    """Every transfer syntax that is read: its UID, its name, and whether its decoder is installed."""
+    rows = [(str(syntax), syntax.name, True) for syntax in UNCOMPRESSED]
+    for syntax, decoder in DECODERS.items():
+        # GDCM is looked for, not imported: it never enters this process
+        lacking = (decoder == ISOLATED or syntax == uid.JPEGExtended12Bit) and find_spec("gdcm") is None
+        rows.append((str(syntax), syntax.name, not lacking and decoder in get_decoder(syntax).available_plugins))
+    return tuple(rows)
 
 
 def decode_dicom(data: bytes) -> Decoded:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from pydicom import uid
 from streamlit.testing.v1 import AppTest
 
+from cxrkit.imaging import dicom
 from tests.app.conftest import page_text
 from tests.conftest import REPOSITORY
 
@@ -32,6 +34,18 @@ def test_card_is_rendered(info: AppTest) -> None:
         "Not a medical device",
     ):
         assert part in text, part
+
+
+def test_what_can_be_decoded_is_listed(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    missing = uid.JPEGLSLossless
+    monkeypatch.setattr("cxrkit.imaging.dicom.DECODERS", dicom.DECODERS | {missing: "none such"})
+    monkeypatch.setattr("cxrkit.imaging.dicom.find_spec", lambda name: None)
+    info = app.switch_page("pages/model_info.py").run()
+    table = next(h.proto.body for h in info.get("html") if "<h3>Files that can be read here</h3>" in h.proto.body)
+    rows = {row.split("<td>")[1].split("<")[0]: "not installed" in row for row in table.split("<tr>")[2:]}
+    assert len(rows) == 16
+    by_gdcm = {uid.JPEGExtended12Bit, uid.JPEGLossless, uid.JPEGLosslessSV1}
+    assert {syntax for syntax, absent in rows.items() if absent} == {missing} | by_gdcm
 
 
 def test_support_of_every_operating_point_is_said(info: AppTest) -> None:
