@@ -1,8 +1,9 @@
 """Silence of third-party libraries while a file with patient identity is read.
 
 pydicom writes values of attributes into its warnings and its log, Pillow values of EXIF tags. Their
-loggers are raised above every level once, here, for the whole process (child loggers inherit the
-level); Python warnings are ignored while at least one thread reads.
+loggers are raised above every level for the whole process (child loggers inherit the level), and again
+whenever a file is read, because pydicom sets its own when it is imported; Python warnings are
+ignored while at least one thread reads.
 """
 
 from __future__ import annotations
@@ -13,8 +14,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-for _name in ("pydicom", "pylibjpeg", "openjpeg", "jpeg_ls", "PIL"):
-    logging.getLogger(_name).setLevel(logging.CRITICAL + 1)
+_LOGGERS = tuple(logging.getLogger(name) for name in ("pydicom", "pylibjpeg", "openjpeg", "jpeg_ls", "PIL"))
 
 
 class _Quiet:
@@ -34,6 +34,8 @@ class _Quiet:
 def silence() -> Iterator[None]:
     """Ignore Python warnings within, from any number of threads at once."""
     with _Quiet.lock:
+        for logger in _LOGGERS:
+            logger.setLevel(logging.CRITICAL + 1)
         if _Quiet.readers == 0:
             _Quiet.saved = warnings.catch_warnings()
             _Quiet.saved.__enter__()
