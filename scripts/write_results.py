@@ -44,6 +44,13 @@ def between(measure: Measure | None, signs: int = 3) -> str:
     return f"{measure.value:.{signs}f} ({measure.low:.{signs}f} to {measure.high:.{signs}f})"
 
 
+def by_patient(measure: Measure | None) -> Measure | None:
+    """A rate with the interval of resampled patients, where patients have several images."""
+    if measure is None or measure.clustered is None:
+        return measure
+    return measure.model_copy(update={"low": measure.clustered.low, "high": measure.clustered.high})
+
+
 def on_validation(preset: Preset, finding: str) -> tuple[float | None, int]:
     """AUROC on the validation scores that a card keeps, and how many are positive."""
     scores = preset.validation_scores.get(finding)
@@ -113,8 +120,9 @@ def external(folder: Path) -> str:
         (entry,) = evaluation.findings.values()
         point = entry.operating_points["youden"]
         counts = f"{entry.n} ({entry.positives})"
-        patients = NONE if evaluation.patients is None else str(evaluation.patients)
-        rates = (between(entry.auroc), between(point.sensitivity), between(point.specificity))
+        counted = evaluation.patients is not None and entry.n == evaluation.images  # those without a label do not count
+        patients = str(evaluation.patients) if counted else NONE
+        rates = (between(entry.auroc), between(by_patient(point.sensitivity)), between(by_patient(point.specificity)))
         rows.append((place.name, counts, patients, *rates))
     if not rows:
         raise CxrError("The folder holds no evaluation.", "Run scripts/evaluate.py with --out FOLDER/<dataset> first.")

@@ -62,8 +62,8 @@ def test_the_shipped_maps_are_judged_beside_their_controls():
 
 
 def test_accuracy_floors():
-    assert Preset.load(SHIPPED / "pneumonia").metric("Pneumonia", "auroc").value >= 0.95
-    assert Preset.load(SHIPPED / "chestxray14").metric("macro", "auroc").value >= 0.60
+    assert Preset.load(SHIPPED / "pneumonia").metric("Pneumonia", "auroc").value >= 0.975
+    assert Preset.load(SHIPPED / "chestxray14").metric("macro", "auroc").value >= 0.68
 
 
 def test_the_readme_states_the_cards_numbers():

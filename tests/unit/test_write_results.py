@@ -64,11 +64,13 @@ def test_each_dataset_from_elsewhere_has_its_row_and_what_is_undefined_is_a_dash
         (tmp_path / "external" / name).mkdir(parents=True)
     shutil.copy(REPOSITORY / "weights" / "pneumonia" / "evaluation.json", tmp_path / "external" / "A")
     finding["auroc"] = point["specificity"] = None  # a set of positives alone
-    point["sensitivity"] |= {"value": 0.75, "low": 0.7, "high": 0.8}
+    clustered = {"low": 0.65, "high": 0.85, "method": "patients"}
+    point["sensitivity"] |= {"value": 0.75, "low": 0.7, "high": 0.8, "clustered": clustered}
+    shipped["images"] += 1  # one without a label
     (tmp_path / "external" / "B" / "evaluation.json").write_text(json.dumps(shipped))
     assert write_results.main(["--external", str(tmp_path / "external")]) == 0
     written = documents[1].read_text()
-    assert "| B | 624 (390) | 428 | - | 0.750 (0.700 to 0.800) | - |" in written
+    assert "| B | 624 (390) | - | - | 0.750 (0.650 to 0.850) | - |" in written
     assert written.index("| A | 624 (390) | 428 | 0.9") < written.index("| B |")
 
 
