@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import lzma
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -19,17 +21,15 @@ HEAD = 512
 """Bytes of a member that tell whether it is an image; a DICOM file says so at 128."""
 
 _RECORD = b"PK\x01\x02"
-_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError, OverflowError)
+_DAMAGED = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+    *(OSError, EOFError, NotImplementedError, ValueError, OverflowError),  # bzip2's damage is an OSError
+)
 
 
 def is_archive(data: bytes) -> bool:
     """Whether bytes are a ZIP archive, by its first record."""
     return data.startswith(ZIP)
-
-
-def count_members(data: bytes) -> int:
-    """How many records the archive's directory may have; counted before it is parsed."""
-    return data.count(_RECORD)
 
 
 def members(data: bytes, looks_right: Callable[[bytes], bool]) -> Iterator[bytes]:
@@ -54,7 +54,7 @@ def members(data: bytes, looks_right: Callable[[bytes], bool]) -> Iterator[bytes
     UnsupportedFormat
         A member is encrypted.
     """
-    if count_members(data) > MAX_MEMBERS:
+    if data.count(_RECORD) > MAX_MEMBERS:  # counted before the directory is parsed
         raise TooLarge("The archive holds more files than a study has.", "Choose the radiograph itself.")
     unpacked = 0
     try:

@@ -13,7 +13,7 @@ import pydicom
 import pytest
 from pydicom.fileset import FileSet
 
-from cxrkit.errors import CorruptFile, TooLarge, UnsuitableImage, UnsupportedFormat
+from cxrkit.errors import CorruptFile, RadiographError, TooLarge, UnsuitableImage, UnsupportedFormat
 from cxrkit.imaging import archive
 from cxrkit.imaging.loading import load_radiograph
 from cxrkit.imaging.phantom import phantom_dicom, phantom_png
@@ -67,6 +67,20 @@ def test_pictures_count_where_there_is_no_dicom_file() -> None:
 @pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_every_compression_of_an_archive_is_read(compression: int) -> None:
     assert load_radiograph(zipped(("x", FRONTAL), compression=compression)).sha256 == sha256(FRONTAL)
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_damaged_members_are_refused_whatever_their_compression(compression: int) -> None:
+    whole = zipped(("x", FRONTAL), compression=compression)
+    start = whole.index(b"x", whole.index(b"PK\x03\x04", 30))  # the member's name; its data follow
+    ends = set()
+    for at in range(start + 1, start + 200):
+        damaged = whole[:at] + bytes([whole[at] ^ 0xFF] * 8) + whole[at + 8 :]
+        with pytest.raises(RadiographError) as refused:
+            load_radiograph(damaged)
+        ends.add(type(refused.value))
+    # where the beginning comes out wrong but whole, the member no longer looks like an image
+    assert CorruptFile in ends <= {CorruptFile, UnsuitableImage}
 
 
 def test_archives_that_hold_none_are_refused() -> None:
