@@ -21,6 +21,7 @@ with status 2. Any other exception is a defect of cxrkit and is reported as an i
     |   |-- OperatingPointMismatch a threshold of other weights
     |   `-- ImportRefused          weights from elsewhere that cannot be taken over as they are
     |-- FindingUnknown             the model has no such finding
+    |-- DisplayUnknown             the file has no such display
     |-- ManifestError              a table of images and labels cannot be used
     |-- TrainConfigError           train_config.json is missing, stale or inconsistent
     |-- TrainingError              a training run cannot start or go on
@@ -111,6 +112,10 @@ class ImportRefused(PresetError):
 
 class FindingUnknown(CxrError):
     """The model does not know the finding."""
+
+
+class DisplayUnknown(CxrError):
+    """The radiograph has no window, look-up table or other display of that number."""
 
 
 class ManifestError(CxrError):

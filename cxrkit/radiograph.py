@@ -51,6 +51,11 @@ class Radiograph:
         One of the names in `AGE_BANDS`, or None. The exact age is not kept.
     sex
         ``"F"``, ``"M"`` or None.
+    displays
+        Names of the windows and look-up tables that the file offers to be displayed with, the default
+        first; empty where there is nothing to choose.
+    display
+        Which of them `pixels` shows, from 0. Together with `sha256` it identifies the picture.
     """
 
     pixels: npt.NDArray[np.float32]
@@ -62,6 +67,8 @@ class Radiograph:
     modality: str | None = None
     age_band: str | None = None
     sex: Literal["F", "M"] | None = None
+    displays: tuple[str, ...] = ()
+    display: int = 0
 
     def __post_init__(self) -> None:
         pixels = np.ascontiguousarray(self.pixels, dtype=np.float32)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from cxrkit.errors import TooLarge, UnsuitableImage, UnsupportedFormat
+
+if TYPE_CHECKING:
+    from cxrkit.imaging.alternatives import Alternatives
 
 MAX_BYTES = 200 * 2**20
 """Largest accepted file, and largest accepted content of a deflated DICOM file, in bytes."""
@@ -41,6 +44,9 @@ class Decoded:
     modality: str | None = None
     age_band: str | None = None
     sex: Literal["F", "M"] | None = None
+    displays: tuple[str, ...] = ()
+    display: int = 0
+    alternatives: Alternatives | None = None
 
 
 def check_dimensions(rows: int, columns: int) -> None:
@@ -70,6 +76,11 @@ def check_dimensions(rows: int, columns: int) -> None:
         )
 
 
+def has_contrast(pixels: npt.NDArray[np.float32]) -> bool:
+    """Whether the darkest and the brightest pixel differ by `MIN_CONTRAST` at least."""
+    return float(pixels.max()) - float(pixels.min()) >= MIN_CONTRAST
+
+
 def check_contrast(pixels: npt.NDArray[np.float32]) -> None:
     """Refuse a picture in 0..1 that is blank.
 
@@ -78,7 +89,7 @@ def check_contrast(pixels: npt.NDArray[np.float32]) -> None:
     UnsuitableImage
         Its darkest and brightest pixel differ by less than `MIN_CONTRAST`.
     """
-    if not float(pixels.max()) - float(pixels.min()) >= MIN_CONTRAST:
+    if not has_contrast(pixels):
         raise UnsuitableImage(
             "The image is blank: all of its pixels have the same brightness.",
             "Check the exposure and the export, and use the original image.",

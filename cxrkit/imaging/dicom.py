@@ -29,26 +29,15 @@ from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut
 from pydicom.pixels.utils import pixel_array
 
-from cxrkit.errors import CorruptFile, CxrError, TooLarge, UnsuitableImage, UnsupportedFormat
-from cxrkit.imaging import dicom_facts
+from cxrkit.errors import CorruptFile, CxrError, TooLarge, UnsupportedFormat
+from cxrkit.imaging import dicom_facts, dicom_voi
+from cxrkit.imaging.alternatives import alternatives, no_such_display
 from cxrkit.imaging.codestream import declared_size, repaired_size, swings
-from cxrkit.imaging.decode import (
-    MAX_BYTES,
-    MAX_PIXELS,
-    Decoded,
-    check_contrast,
-    check_dimensions,
-    decoder_absent,
-    luminance,
-)
-from cxrkit.imaging.dicom_display import bit_field, display, square, within_range
+from cxrkit.imaging.decode import MAX_BYTES, Decoded, check_contrast, decoder_absent, luminance
+from cxrkit.imaging.dicom_description import AGAIN, GREY, MAX_FRAMES, PALETTE, check_description, check_holds_image
+from cxrkit.imaging.dicom_display import bit_field, shown_as, square, within_range
+from cxrkit.imaging.dicom_frames import describe_first_frame
 from cxrkit.imaging.quiet import silence
-
-MAX_FRAMES = 10_000
-GREY = ("MONOCHROME1", "MONOCHROME2")
-COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
-PALETTE = "PALETTE COLOR"
-AGAIN = "Export the radiograph from the archive again."
 
 UNCOMPRESSED = (
     uid.ImplicitVRLittleEndian,
@@ -88,16 +77,22 @@ def transfer_syntaxes() -> tuple[tuple[str, str, bool], ...]:
     return tuple(rows)
 
 
-def decode_dicom(data: bytes) -> Decoded:
+def decode_dicom(data: bytes, *, display: int = 0, keep_displays: bool = False) -> Decoded:
     """Decode the first frame of a DICOM file to display polarity.
 
     Parameters
     ----------
     data
         The whole file, with or without preamble and file meta information.
+    display
+        Which of its displays, from 0: see `cxrkit.imaging.dicom_voi.offered`.
+    keep_displays
+        Also make the tables from which its other displays can be shown, where it has several.
 
     Raises
     ------
+    DisplayUnknown
+        There is no such display.
     UnsupportedFormat
         A transfer syntax or photometric interpretation that cannot be decoded.
     CorruptFile
@@ -106,7 +101,7 @@ def decode_dicom(data: bytes) -> Decoded:
         See `cxrkit.imaging.decode.check_dimensions`; also no image at all, or a blank one.
     """
     with silence(), _bounded():
-        return _decode(_dataset(data))
+        return _decode(_dataset(data), display, keep_displays)
 
 
 def images_of_directory(data: bytes) -> tuple[tuple[str, ...], ...] | None:
@@ -167,26 +162,23 @@ def _dataset(data: bytes) -> Dataset:
     return dataset
 
 
-def _decode(ds: Dataset) -> Decoded:
-    if "PixelData" not in ds:
-        if "DirectoryRecordSequence" in ds:
-            raise UnsuitableImage(
-                "The file is the index of a DICOM disc (DICOMDIR), without the images.",
-                "Choose an image of the disc, or the whole disc as a ZIP archive.",
-            )
-        if "FloatPixelData" in ds or "DoubleFloatPixelData" in ds:
-            raise UnsupportedFormat("The DICOM file holds floating-point values, not a radiograph.", AGAIN)
-        raise UnsuitableImage(
-            "The DICOM file holds no image (it may be a report, a plan or an index).",
-            "Choose the file that contains the radiograph itself.",
-        )
+def _decode(ds: Dataset, display: int, keep_displays: bool) -> Decoded:
+    check_holds_image(ds)
     photometric = str(ds.get("PhotometricInterpretation", "")).strip().upper()
     samples, frames = int(ds.get("SamplesPerPixel", 1)), int(ds.get("NumberOfFrames", 1) or 1)
-    _check_description(ds, photometric, samples, frames)
-    notes = [f"Shows the first of {frames} frames."] if frames > 1 else []
-    stored = _first_frame(ds, samples, frames, notes)
+    kind = uid.UID(str(ds.get("SOPClassUID") or ""))  # pydicom's dictionary names the standard ones
+    check_description(ds, photometric, samples, frames, known_kind=not kind or kind.name != str(kind))
+    describe_first_frame(ds)
+    displays = dicom_voi.offered(ds) if photometric in GREY else ()
+    if not 0 <= display < max(1, len(displays)):
+        raise no_such_display(len(displays))
+    notes = [f"Shows frame 1 of {frames}."] if frames > 1 else []
+    stored, others = _first_frame(ds, samples, frames, notes), None
     if photometric in GREY:
-        pixels = display(ds, stored, photometric, notes)
+        show = shown_as(ds, photometric, displays)
+        pixels = show(stored, display, notes)
+        if keep_displays and len(displays) > 1:
+            others = alternatives(stored, len(displays), show)
     else:
         if photometric == PALETTE:
             stored = apply_color_lut(stored, ds)
@@ -195,7 +187,7 @@ def _decode(ds: Dataset) -> Decoded:
         if coloured:
             notes.append("Converted from colour to grey.")
     check_contrast(pixels)
-    pixels, spacing = square(pixels, dicom_facts.spacing(ds), notes)
+    pixels, spacing = square(pixels, dicom_facts.spacing(ds), notes, dicom_facts.aspect_ratio(ds))
     return Decoded(
         pixels=pixels,
         source_format="DICOM",
@@ -205,35 +197,10 @@ def _decode(ds: Dataset) -> Decoded:
         modality=dicom_facts.modality(ds),
         age_band=dicom_facts.band(ds),
         sex=dicom_facts.sex(ds),
+        displays=dicom_voi.names(displays),
+        display=display,
+        alternatives=others,
     )
-
-
-def _check_description(ds: Dataset, photometric: str, samples: int, frames: int) -> None:
-    """Refuse what the header declares before any pixel is decoded."""
-    rows, columns = int(ds.get("Rows", 0)), int(ds.get("Columns", 0))
-    if photometric not in (*GREY, *COLOUR, PALETTE):
-        raise UnsupportedFormat(
-            "The DICOM file does not say, in terms that are known, how its pixels are to be displayed.",
-            "Export it as MONOCHROME2 or MONOCHROME1.",
-        )
-    if samples != (3 if photometric in COLOUR else 1):
-        raise CorruptFile("The DICOM file contradicts itself about its colour channels.", AGAIN)
-    kind = uid.UID(str(ds.get("SOPClassUID") or ""))
-    if kind and kind.name == str(kind):  # pydicom's dictionary does not name it
-        raise UnsupportedFormat(
-            "The DICOM file is of a private or unknown kind (SOP class), whose pixels have no standard meaning.",
-            "Export it as a Computed Radiography or Digital X-Ray image.",
-        )
-    check_dimensions(rows, columns)
-    if frames < 1 or frames > MAX_FRAMES or rows * columns * samples > MAX_PIXELS:
-        raise TooLarge(
-            "The DICOM file declares more frames or pixels than are accepted.", "Export the single radiograph."
-        )
-    allocated = int(ds.BitsAllocated)
-    if allocated == 1:
-        raise UnsuitableImage("The DICOM file holds a mask of single bits, not a radiograph.", AGAIN)
-    if allocated not in (8, 16, 32) or not 1 <= int(ds.BitsStored) <= allocated:
-        raise CorruptFile("The DICOM file declares an impossible number of bits per pixel.", AGAIN)
 
 
 def _first_frame(ds: Dataset, samples: int, frames: int, notes: list[str]) -> npt.NDArray[Any]:

@@ -1,6 +1,6 @@
 """From stored values to display values: which transformations a DICOM header asks for, and in what order.
 
-Modality LUT or rescale, then VOI LUT or window, then one inversion (PS3.3 C.11, PS3.4 N.2).
+Modality LUT or rescale, then a VOI LUT, a window or the full range, then one inversion (PS3.3 C.11, PS3.4 N.2).
 The header is anything with pydicom's ``Dataset`` look-up; pydicom itself is not needed here.
 """
 
@@ -9,14 +9,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
-from cxrkit.errors import CorruptFile
 from cxrkit.imaging import greyscale
+from cxrkit.imaging.alternatives import Show, resampled
 from cxrkit.imaging.decode import check_dimensions
 from cxrkit.imaging.dicom_facts import fact, number
+from cxrkit.imaging.dicom_voi import Display, FullRange, table
 
 
 def bit_field(words: npt.NDArray[Any], ds: Any) -> npt.NDArray[Any]:
@@ -48,15 +48,34 @@ def within_range(values: npt.NDArray[Any], ds: Any, notes: list[str]) -> npt.NDA
     return np.clip(values, low, top) if 0 < beyond <= 0.01 else values
 
 
-def display(ds: Any, stored: npt.NDArray[Any], photometric: str, notes: list[str]) -> npt.NDArray[np.float32]:
-    """Stored grey values to 0..1 in display polarity; appends what was done to `notes`."""
+def shown_as(ds: Any, photometric: str, displays: tuple[Display, ...]) -> Show:
+    """A function of stored grey values to 0..1 in display polarity, in one of the file's displays."""
+
+    def show(stored: npt.NDArray[Any], chosen: int, notes: list[str]) -> npt.NDArray[np.float32]:
+        return _display(ds, stored, photometric, displays, chosen, notes)
+
+    return show
+
+
+def _display(
+    ds: Any,
+    stored: npt.NDArray[Any],
+    photometric: str,
+    displays: tuple[Display, ...],
+    chosen: int,
+    notes: list[str],
+) -> npt.NDArray[np.float32]:
+    """The pixels; appends what was done to `notes`.
+
+    Nothing here may depend on where a value stands or how often: `cxrkit.imaging.alternatives` gives each value once.
+    """
     padding = _padding(ds, stored)
     values = stored
     if ds.get("ModalityLUTSequence"):
-        table = _table(ds, ds.ModalityLUTSequence[0])
-        if table is not None:
-            values = greyscale.look_up(stored, table[0], table[1])
-        notes.append(f"The modality LUT of the file {'was applied' if table else 'is empty and was not applied'}.")
+        found = table(ds, ds.ModalityLUTSequence[0])
+        if found is not None:
+            values = greyscale.look_up(stored, found[0], found[1])
+        notes.append(f"The modality LUT of the file {'was applied' if found else 'is empty and was not applied'}.")
     elif "RescaleSlope" in ds and "RescaleIntercept" in ds:
         slope, intercept = number(ds, "RescaleSlope"), number(ds, "RescaleIntercept")
         if slope is None or intercept is None or not (math.isfinite(slope) and math.isfinite(intercept)):
@@ -64,7 +83,7 @@ def display(ds: Any, stored: npt.NDArray[Any], photometric: str, notes: list[str
         elif (slope, intercept) != (1.0, 0.0):
             values = stored * slope + intercept
             notes.append("The rescale slope and intercept of the file were applied.")
-    pixels = _values_of_interest(ds, values, notes)
+    pixels = _values_of_interest(values, displays, chosen, notes)
     if pixels is None:
         pixels = greyscale.stretch(values, None if padding is None else ~padding)
     if photometric == "MONOCHROME1" or fact(ds, "PresentationLUTShape") == "INVERSE":
@@ -77,68 +96,55 @@ def display(ds: Any, stored: npt.NDArray[Any], photometric: str, notes: list[str
 
 
 def square(
-    pixels: npt.NDArray[np.float32], spacing: tuple[float, float] | None, notes: list[str]
+    pixels: npt.NDArray[np.float32],
+    spacing: tuple[float, float] | None,
+    notes: list[str],
+    aspect_ratio: tuple[float, float] | None = None,
 ) -> tuple[npt.NDArray[np.float32], tuple[float, float] | None]:
-    """Enlarge the coarser axis when rows and columns are spaced differently, so that proportions are true."""
-    if spacing is None or abs(spacing[0] / spacing[1] - 1) < 0.01:
+    """Enlarge the coarser axis when rows and columns are spaced differently, so that proportions are true.
+
+    The aspect ratio, of a pixel's height to its width, counts where no spacing is known (PS3.3 C.7.6.3.1.7).
+    """
+    size = spacing or aspect_ratio
+    if size is None or abs(size[0] / size[1] - 1) < 0.01:
         return pixels, spacing
-    fine = min(spacing)
-    rows, columns = (round(count * step / fine) for count, step in zip(pixels.shape, spacing, strict=True))
+    fine = min(size)
+    rows, columns = (round(count * step / fine) for count, step in zip(pixels.shape, size, strict=True))
     check_dimensions(rows, columns)
     notes.append("Resampled, because its pixels are not square.")
-    resampled = cv2.resize(pixels, (columns, rows), interpolation=cv2.INTER_LINEAR)
-    return np.clip(resampled, 0, 1, dtype=np.float32), (fine, fine)
+    return resampled(pixels, (rows, columns)), (fine, fine) if spacing else None
 
 
-def _values_of_interest(ds: Any, values: npt.NDArray[Any], notes: list[str]) -> npt.NDArray[np.float32] | None:
-    """VOI LUT or window to 0..1; None when there is none, or none that leaves a picture."""
-    pixels: npt.NDArray[np.float32] | None = None
-    if ds.get("VOILUTSequence"):
-        note = "The VOI LUT of the file"
-        table = _table(ds, ds.VOILUTSequence[0])
-        if table is not None:
-            first, entries, bits = table
-            pixels = greyscale.scale_table(greyscale.look_up(values, first, entries), bits)
-    elif "WindowCenter" in ds and "WindowWidth" in ds:
-        centre, width = number(ds, "WindowCenter"), number(ds, "WindowWidth")
-        function = (fact(ds, "VOILUTFunction") or "LINEAR").upper()
-        note = "The display window of the file"
-        if centre is not None and width is not None and greyscale.window_usable(centre, width, function):
-            pixels = greyscale.apply_window(values, centre, width, function)
+def _values_of_interest(
+    values: npt.NDArray[Any], displays: tuple[Display, ...], chosen: int, notes: list[str]
+) -> npt.NDArray[np.float32] | None:
+    """VOI LUT or window to 0..1; None for the full range, and for what leaves no picture."""
+    display, several = displays[chosen], len(displays) > 1
+    place = f"display {chosen + 1} of {len(displays)}: {display.name}"
+    if isinstance(display, FullRange):
+        unusable = display.instead_of
+        if several and not unusable:
+            notes.append(f"Shown as {place}.")
     else:
-        return None
-    if pixels is None or not float(np.ptp(pixels)) > 0:
-        notes.append(f"{note} is unusable; the full range of values is shown instead.")
-        return None
-    notes.append(f"{note} was applied.")
-    return pixels
-
-
-def _table(ds: Any, item: Any) -> tuple[int, npt.NDArray[Any], int] | None:
-    """First mapped value, entries and bits of a look-up table (PS3.3 C.11.1.1.1); None when it is empty."""
-    if not item.get("LUTDescriptor") or not item.get("LUTData"):
-        return None
-    entries, first, bits = (int(number) for number in item.LUTDescriptor)
-    entries = entries % 2**16 or 2**16
-    data = item.LUTData
-    if isinstance(data, bytes):
-        little = ds.original_encoding[1] is not False
-        wide = len(data) >= 2 * entries
-        table = np.frombuffer(data, ("<u2" if little else ">u2") if wide else np.uint8)[:entries]
-    else:
-        table = np.atleast_1d(np.asarray(data, dtype=np.int64))[:entries] % 2**16
-    if len(table) < entries or not 8 <= bits <= 16:
-        raise CorruptFile(
-            "A look-up table of the DICOM file is incomplete.", "Export the radiograph from the archive again."
-        )
-    return first, table, bits
+        pixels = display.apply(values)
+        unusable = "" if float(np.ptp(pixels)) > 0 else display.said
+        if not unusable:
+            notes.append(f"Shown as {place}." if several else f"{display.said} was applied.")
+            return pixels
+    if unusable:
+        said = f" ({place})" if several else ""
+        notes.append(f"{unusable} is unusable; the full range of values is shown instead{said}.")
+    return None
 
 
 def _padding(ds: Any, stored: npt.NDArray[Any]) -> npt.NDArray[np.bool_] | None:
     """Where stored values are padding (PS3.3 C.7.5.1.1.2), or None."""
-    low = number(ds, "PixelPaddingValue")
+    low, high = number(ds, "PixelPaddingValue"), number(ds, "PixelPaddingRangeLimit")
     if low is None:
         return None
-    high = number(ds, "PixelPaddingRangeLimit")
-    low, high = sorted((low, low if high is None else high))
+    ends = [low, low if high is None else high]
+    if stored.dtype.kind == "i":  # a negative value that was written as unsigned
+        top = 2 ** (int(ds.BitsAllocated) - 1)
+        ends = [end - 2 * top if end >= top else end for end in ends]
+    low, high = sorted(ends)
     return np.asarray((stored >= low) & (stored <= high))

@@ -48,13 +48,36 @@ def number(ds: Header, keyword: str, index: int = 0) -> float | None:
         return None
 
 
+def count(ds: Header, keyword: str) -> int:
+    """How many values an attribute has; 0 when it is absent or malformed."""
+    try:
+        value = ds.get(keyword)
+        several = hasattr(value, "__getitem__") and not isinstance(value, str)
+        return 0 if value is None else len(value) if several else 1
+    except MALFORMED:
+        return 0
+
+
 def spacing(ds: Header) -> tuple[float, float] | None:
-    """Row and column spacing in millimetres, at the detector where the file says so."""
-    for keyword in ("ImagerPixelSpacing", "PixelSpacing"):
+    """Row and column spacing in millimetres: at the detector where the file says so, else of the patient or the film.
+
+    PS3.3 C.8.11.4 (ImagerPixelSpacing), 10.7.1.1 (PixelSpacing), C.8.6.2 (NominalScannedPixelSpacing).
+    """
+    for keyword in ("ImagerPixelSpacing", "PixelSpacing", "NominalScannedPixelSpacing"):
         row, column = number(ds, keyword, 0), number(ds, keyword, 1)
         if row is not None and column is not None and 0 < row < 100 and 0 < column < 100:
             return row, column
     return None
+
+
+def aspect_ratio(ds: Header) -> tuple[float, float] | None:
+    """Height and width of a pixel as whole numbers without a unit (PS3.3 C.7.6.3.1.7); beyond 4 : 1 a mistake."""
+    if count(ds, "PixelAspectRatio") != 2:
+        return None
+    height, width = number(ds, "PixelAspectRatio", 0), number(ds, "PixelAspectRatio", 1)
+    if height is None or width is None or not (0 < height <= 4 * width and 0 < width <= 4 * height):
+        return None
+    return height, width
 
 
 def _age(ds: Header) -> float | None:

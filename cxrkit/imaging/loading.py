@@ -6,10 +6,12 @@ import dataclasses
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 from cxrkit.errors import RadiographError, TooLarge, UnsuitableImage, UnsupportedFormat
+from cxrkit.imaging.alternatives import Alternatives, no_such_display
 from cxrkit.imaging.archive import is_archive, members
 from cxrkit.imaging.decode import MAX_BYTES
 from cxrkit.imaging.raster import decode_raster, raster_format
@@ -31,7 +33,15 @@ KNOWN: tuple[tuple[bytes, str], ...] = (
 )
 
 
-def load_radiograph(source: str | os.PathLike[str] | bytes, *, name: str = "") -> Radiograph:
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """A radiograph, and its displays where they were wanted and there are several."""
+
+    radiograph: Radiograph
+    alternatives: Alternatives | None = None
+
+
+def load_radiograph(source: str | os.PathLike[str] | bytes, *, name: str = "", display: int = 0) -> Radiograph:
     """Read a radiograph from a file or from bytes.
 
     The format is told by content, never by the file's name. Of a ZIP archive, and of the index of a DICOM disc
@@ -44,6 +54,9 @@ def load_radiograph(source: str | os.PathLike[str] | bytes, *, name: str = "") -
     name
         The uploaded file's name. Only its extension is looked at, and only to word the refusal of
         an unreadable file; it is neither kept nor logged.
+    display
+        Which of the windows and look-up tables of a DICOM file to display it with, from 0, the default.
+        `Radiograph.displays` of the result names all that there are.
 
     Returns
     -------
@@ -62,9 +75,28 @@ def load_radiograph(source: str | os.PathLike[str] | bytes, *, name: str = "") -
         Blank, too small, or a narrow strip.
     RadiographError
         The file cannot be opened.
+    DisplayUnknown
+        The file has no such display.
     """
+    return _load(source, name, _Wanted(display)).radiograph
+
+
+def load_with_alternatives(source: str | os.PathLike[str] | bytes, *, name: str = "") -> Loaded:
+    """`load_radiograph`, and its other displays where it has several, so that the file need not be kept for them."""
+    return _load(source, name, _Wanted(keep_displays=True))
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """Which display is wanted, and whether the others are."""
+
+    display: int = 0
+    keep_displays: bool = False
+
+
+def _load(source: str | os.PathLike[str] | bytes, name: str, wanted: _Wanted) -> Loaded:
     try:
-        return _load(source, name)
+        return _of_file(source, name, wanted)
     except MemoryError:
         raise TooLarge(
             "The file needs more memory than this computer has free.",
@@ -72,7 +104,7 @@ def load_radiograph(source: str | os.PathLike[str] | bytes, *, name: str = "") -
         ) from None
 
 
-def _load(source: str | os.PathLike[str] | bytes, name: str) -> Radiograph:
+def _of_file(source: str | os.PathLike[str] | bytes, name: str, wanted: _Wanted) -> Loaded:
     if isinstance(source, bytes):
         data = source
         _check_bytes(len(data))
@@ -82,29 +114,32 @@ def _load(source: str | os.PathLike[str] | bytes, name: str) -> Radiograph:
     if not data:
         raise UnsupportedFormat("The file is empty.", "Copy or export the file again.")
     if is_archive(data):
-        return _out_of_archive(data)
+        return _out_of_archive(data, wanted)
     if not isinstance(source, bytes) and is_dicom(data):
         from cxrkit.imaging.dicom import images_of_directory
 
         listed = images_of_directory(data)
         if listed is not None:
-            return _first_frontal(_files(Path(source).parent, listed), "disc") or _refuse_without("disc")
-    return _one(data, name)
+            files = _files(Path(source).parent, listed)
+            return _first_frontal(files, "disc", wanted) or _refuse_without("disc")
+    return _one(data, wanted, name)
 
 
-def _one(data: bytes, name: str = "") -> Radiograph:
+def _one(data: bytes, wanted: _Wanted, name: str = "") -> Loaded:
     """The radiograph of one file's bytes."""
     kind = raster_format(data)
     if is_dicom(data):
         # Imported when needed: pydicom takes longer to import than a plain image to decode.
         from cxrkit.imaging.dicom import decode_dicom
 
-        decoded = decode_dicom(data)
+        decoded = decode_dicom(data, display=wanted.display, keep_displays=wanted.keep_displays)
     elif kind is not None:
+        if wanted.display:
+            raise no_such_display(1)
         decoded = decode_raster(data, kind)
     else:
         raise _unknown(data, name)
-    return Radiograph(
+    radiograph = Radiograph(
         pixels=decoded.pixels,
         sha256=hashlib.sha256(data).hexdigest(),
         view=decoded.view,
@@ -114,15 +149,18 @@ def _one(data: bytes, name: str = "") -> Radiograph:
         modality=decoded.modality,
         age_band=decoded.age_band,
         sex=decoded.sex,
+        displays=decoded.displays,
+        display=decoded.display,
     )
+    return Loaded(radiograph, decoded.alternatives)
 
 
-def _out_of_archive(data: bytes) -> Radiograph:
+def _out_of_archive(data: bytes, wanted: _Wanted) -> Loaded:
     """DICOM files come first: an export holds the icons and pictures of its viewer, too."""
     whole = "ZIP archive"
     return (
-        _first_frontal(members(data, is_dicom), whole)
-        or _first_frontal(members(data, lambda head: raster_format(head) is not None), whole)
+        _first_frontal(members(data, is_dicom), whole, wanted)
+        or _first_frontal(members(data, lambda head: raster_format(head) is not None), whole, wanted)
         or _refuse_without(whole)
     )
 
@@ -131,26 +169,32 @@ def _refuse_without(whole: str) -> NoReturn:
     raise UnsuitableImage(f"The {whole} holds no radiograph.", f"Choose the radiograph itself ({READABLE}).")
 
 
-def _first_frontal(files: Iterable[bytes], whole: str) -> Radiograph | None:
+def _first_frontal(files: Iterable[bytes], whole: str, wanted: _Wanted) -> Loaded | None:
     """The first radiograph that is not lateral, else the first; None where there is no file.
 
     What is no radiograph is passed over while others follow; where all are none, the first one's error is raised.
+    Whether the one that is taken has the display that is wanted plays no part in the choice.
     """
-    lateral: Radiograph | None = None
+    lateral: tuple[bytes, Loaded] | None = None
     refusal: RadiographError | None = None
     for data in files:
         try:
-            radiograph = _one(data)
+            loaded = _one(data, dataclasses.replace(wanted, display=0))
         except RadiographError as error:
             refusal = refusal or error
             continue
-        radiograph = dataclasses.replace(radiograph, notes=(f"Read out of a {whole}.", *radiograph.notes))
-        if radiograph.view != LATERAL:
-            return radiograph
-        lateral = lateral or radiograph
+        if loaded.radiograph.view != LATERAL:
+            return _out_of(whole, data, loaded, wanted)
+        lateral = lateral or (data, loaded)
     if lateral is None and refusal is not None:
         raise refusal
-    return lateral
+    return None if lateral is None else _out_of(whole, *lateral, wanted)
+
+
+def _out_of(whole: str, data: bytes, loaded: Loaded, wanted: _Wanted) -> Loaded:
+    loaded = loaded if wanted.display == 0 else _one(data, wanted)
+    notes = (f"Read out of a {whole}.", *loaded.radiograph.notes)
+    return dataclasses.replace(loaded, radiograph=dataclasses.replace(loaded.radiograph, notes=notes))
 
 
 def _files(folder: Path, listed: Iterable[tuple[str, ...]]) -> Iterator[bytes]:

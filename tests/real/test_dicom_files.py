@@ -12,7 +12,7 @@ import pydicom
 import pytest
 from pydicom.encaps import get_frame
 
-from cxrkit.imaging.loading import load_radiograph
+from cxrkit.imaging.loading import load_radiograph, load_with_alternatives
 
 TOOLS = ("dcmj2pnm", "dcml2pnm")  # DCMTK's renderers with JPEG and with JPEG-LS
 
@@ -134,3 +134,18 @@ def test_facts_and_facts_only(data_dir) -> None:
         for keyword in ("PatientName", "PatientID", "PatientBirthDate"):
             value = str(header.get(keyword) or "")
             assert len(value) < 4 or value not in shown, row["file"]
+
+
+def test_the_frame_of_a_multi_frame_file_is_named(data_dir) -> None:
+    assert load_radiograph(data_dir / "dicom" / "files" / "emri_multiframe.dcm").notes[0] == "Shows frame 1 of 10."
+
+
+def test_the_second_window_of_a_file_is_shown_as_the_standard_says(data_dir) -> None:
+    path = data_dir / "dicom" / "derived" / "v11_sigmoid_window_multi.dcm"
+    header = pydicom.dcmread(path)
+    centres, widths = header.WindowCenter, header.WindowWidth
+    loaded = load_with_alternatives(path)
+    for display in (0, 1):
+        expected = 1 / (1 + np.exp(-4 * (header.pixel_array - centres[display]) / widths[display]))
+        np.testing.assert_allclose(load_radiograph(path, display=display).pixels, expected, atol=1e-5)
+        np.testing.assert_allclose(loaded.alternatives.show(loaded.radiograph, display).pixels, expected, atol=1e-5)

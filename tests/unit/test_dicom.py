@@ -136,7 +136,10 @@ def test_voi_lut() -> None:
     entries = [int(4095 * (index / 1999) ** 2) for index in range(2000)]
     radiograph = load_radiograph(ramp(VOILUTSequence=table(0, entries, 12), WindowCenter=3, WindowWidth=5))
     np.testing.assert_allclose(radiograph.pixels, np.array(entries)[RAMP] / 4095, atol=1e-6)
-    assert radiograph.notes == ("The VOI LUT of the file was applied.",)
+    assert radiograph.notes == ("Shown as display 1 of 3: VOI LUT 1.",)
+    alone = load_radiograph(ramp(VOILUTSequence=table(0, entries, 12)))
+    np.testing.assert_array_equal(alone.pixels, radiograph.pixels)
+    assert alone.notes == ("The VOI LUT of the file was applied.",)
 
 
 def test_modality_comes_before_voi() -> None:
@@ -231,7 +234,7 @@ def test_only_the_first_frame_is_shown(syntax: str) -> None:
     data = write_dicom(two, transfer_syntax=syntax, attributes={"Rows": 40, "NumberOfFrames": 2})
     radiograph = load_radiograph(data)
     np.testing.assert_allclose(radiograph.pixels, RAMP / 1999, atol=1e-6)
-    assert radiograph.notes[0] == "Shows the first of 2 frames."
+    assert radiograph.notes[0] == "Shows frame 1 of 2."
 
 
 def colour(photometric: str, values: np.ndarray) -> bytes:
