@@ -77,7 +77,7 @@ class Radiograph:
         low, high = float(pixels.min()), float(pixels.max())
         if not (low >= 0.0 and high <= 1.0):  # also false for NaN
             raise ValueError("pixels must be finite and lie in 0..1")
-        if pixels is self.pixels or pixels.base is not None:
+        if pixels.base is not None or (pixels is self.pixels and pixels.flags.writeable):
             pixels = pixels.copy()
         pixels.setflags(write=False)
         object.__setattr__(self, "pixels", pixels)

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Callable, Iterator
 
 from cxrkit.errors import CorruptFile, RadiographError, TooLarge, UnsupportedFormat
-from cxrkit.imaging.decode import MAX_BYTES
+from cxrkit.imaging.decode import MAX_BYTES, most_decoded
 
 ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 MAX_MEMBERS = 10_000
@@ -50,13 +50,14 @@ def members(data: bytes, looks_right: Callable[[bytes], bool]) -> Iterator[bytes
     CorruptFile
         The archive is damaged.
     TooLarge
-        It has more than `MAX_MEMBERS` members, or `MAX_UNPACKED` bytes were unpacked.
+        It has more than `MAX_MEMBERS` members, or `MAX_UNPACKED` bytes were unpacked, or more than so many compressed
+        ones may become (`cxrkit.imaging.decode.most_decoded`).
     UnsupportedFormat
         A member is encrypted.
     """
     if data.count(_RECORD) > MAX_MEMBERS:  # counted before the directory is parsed
         raise TooLarge("The archive holds more files than a study has.", "Choose the radiograph itself.")
-    unpacked = 0
+    unpacked, most = 0, min(MAX_UNPACKED, most_decoded(len(data)))
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             for info in archive.infolist():
@@ -71,9 +72,9 @@ def members(data: bytes, looks_right: Callable[[bytes], bool]) -> Iterator[bytes
                     unpacked += len(head)
                     if not looks_right(head) or info.file_size > MAX_BYTES:
                         continue
-                    rest = stream.read(MAX_BYTES - len(head))
+                    rest = stream.read(max(0, min(MAX_BYTES - len(head), most - unpacked + 1)))
                 unpacked += len(rest)
-                if unpacked > MAX_UNPACKED:
+                if unpacked > most:
                     raise TooLarge(
                         "The archive unpacks to far more than a study needs.", "Choose the radiograph itself."
                     )

@@ -16,8 +16,15 @@ if TYPE_CHECKING:
 MAX_BYTES = 200 * 2**20
 """Largest accepted file, and largest accepted content of a deflated DICOM file, in bytes."""
 
-MAX_PIXELS = 50_000_000
-"""Rows times columns. A 43 cm detector at 0.1 mm has 18.5 million."""
+MAX_PIXELS = 100_000_000
+"""Rows times columns. A 43 cm detector at 0.1 mm has 18.5 million, a film scanned at 0.05 mm 60 million."""
+
+MAX_RATIO = 200
+"""Decoded bytes per byte of a compressed picture. Radiographs shrink to a third without loss, and to a hundredth where
+hardly anything is left to see."""
+
+UNSUSPICIOUS = 16 * 2**20
+"""Decoded bytes below which the ratio is not looked at: drawings shrink to next to nothing."""
 
 MIN_SIDE = 32
 """Fewer rows or columns than this show no chest."""
@@ -47,6 +54,40 @@ class Decoded:
     displays: tuple[str, ...] = ()
     display: int = 0
     alternatives: Alternatives | None = None
+
+
+def check_bytes(size: int) -> None:
+    """Refuse a file of more bytes than `MAX_BYTES`.
+
+    Raises
+    ------
+    TooLarge
+    """
+    if size > MAX_BYTES:
+        raise TooLarge(
+            f"The file is larger than the {MAX_BYTES // 2**20} MB that are accepted.",
+            "Export the single radiograph instead of a whole study or series.",
+        )
+
+
+def check_ratio(compressed: int, decoded: float) -> None:
+    """Refuse, before it is decoded, what would swell more than a radiograph does; both in bytes.
+
+    Raises
+    ------
+    TooLarge
+        More than `MAX_RATIO` times, unless the result is smaller than `UNSUSPICIOUS`.
+    """
+    if decoded > most_decoded(compressed):
+        raise TooLarge(
+            "The file unpacks to far more than a radiograph of its size needs.",
+            "Export the radiograph from the archive again.",
+        )
+
+
+def most_decoded(compressed: int) -> int:
+    """Bytes that so many compressed ones may decode to."""
+    return max(UNSUSPICIOUS, MAX_RATIO * compressed)
 
 
 def check_dimensions(rows: int, columns: int) -> None:
@@ -123,9 +164,11 @@ def luminance(colour: npt.NDArray[Any], full_scale: float) -> tuple[npt.NDArray[
     red, green, blue = (colour[..., channel] for channel in range(3))
     scale = np.float32(full_scale)
     if np.array_equal(red, green) and np.array_equal(red, blue):
-        return red.astype(np.float32) / scale, False
+        grey = red.astype(np.float32)
+        grey /= scale
+        return grey, False
     grey = red * np.float32(LUMA[0])
     grey += green * np.float32(LUMA[1])
     grey += blue * np.float32(LUMA[2])
     grey /= scale
-    return np.minimum(grey, np.float32(1), dtype=np.float32), True
+    return np.minimum(grey, np.float32(1), out=grey), True

@@ -32,8 +32,17 @@ from pydicom.pixels.utils import pixel_array
 from cxrkit.errors import CorruptFile, CxrError, TooLarge, UnsupportedFormat
 from cxrkit.imaging import dicom_facts, dicom_voi
 from cxrkit.imaging.alternatives import alternatives, no_such_display
+from cxrkit.imaging.by_value import by_value
 from cxrkit.imaging.codestream import declared_size, repaired_size, swings
-from cxrkit.imaging.decode import MAX_BYTES, Decoded, check_contrast, decoder_absent, luminance
+from cxrkit.imaging.decode import (
+    MAX_BYTES,
+    Decoded,
+    check_contrast,
+    check_ratio,
+    decoder_absent,
+    luminance,
+    most_decoded,
+)
 from cxrkit.imaging.dicom_description import AGAIN, GREY, MAX_FRAMES, PALETTE, check_description, check_holds_image
 from cxrkit.imaging.dicom_display import bit_field, shown_as, square, within_range
 from cxrkit.imaging.dicom_frames import describe_first_frame
@@ -132,6 +141,8 @@ def _bounded() -> Iterator[None]:
         yield
     except (CxrError, MemoryError):
         raise
+    except RecursionError:
+        raise TooLarge("The DICOM file nests its contents more deeply than is accepted.", AGAIN) from None
     except BaseException as error:
         # On garbage they raise nearly anything. The RLE decoder, written in Rust, panics on an index beyond its
         # input, and a panic is no Exception; KeyboardInterrupt and its like pass.
@@ -150,7 +161,7 @@ def _dataset(data: bytes) -> Dataset:
     if meta.get("TransferSyntaxUID") != uid.DeflatedExplicitVRLittleEndian:
         return dcmread(io.BytesIO(data), force=True)
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    inflated = inflater.decompress(data[stream.tell() :], MAX_BYTES // 2)
+    inflated = inflater.decompress(data[stream.tell() :], min(MAX_BYTES // 2, most_decoded(len(data))))
     if inflater.unconsumed_tail:
         raise TooLarge("The compressed DICOM file unpacks to far more than a radiograph needs.", AGAIN)
     if not inflater.eof:
@@ -176,9 +187,11 @@ def _decode(ds: Dataset, display: int, keep_displays: bool) -> Decoded:
     stored, others = _first_frame(ds, samples, frames, notes), None
     if photometric in GREY:
         show = shown_as(ds, photometric, displays)
-        pixels = show(stored, display, notes)
+        pixels = by_value(stored, lambda values: show(values, display, notes))
         if keep_displays and len(displays) > 1:
             others = alternatives(stored, len(displays), show)
+            if others is None:
+                notes.append("Its other displays were not kept, because the picture is too large.")
     else:
         if photometric == PALETTE:
             stored = apply_color_lut(stored, ds)
@@ -213,9 +226,10 @@ def _first_frame(ds: Dataset, samples: int, frames: int, notes: list[str]) -> np
         return bit_field(np.asarray(pixel_array(ds, **options)), ds)
     if DECODERS[syntax] not in get_decoder(syntax).available_plugins:
         raise decoder_absent(PACKAGES.get(DECODERS[syntax], DECODERS[syntax]))
+    frame = get_frame(ds.PixelData, 0, number_of_frames=frames)
+    check_ratio(len(frame), rows * columns * samples * int(ds.BitsAllocated) / 8)
     if syntax == uid.RLELossless:  # its output is bounded by Rows and Columns
         return bit_field(np.asarray(pixel_array(ds, decoding_plugin=DECODERS[syntax], **options)), ds)
-    frame = get_frame(ds.PixelData, 0, number_of_frames=frames)
     if declared_size(frame) != (rows, columns, samples):
         frame = repaired_size(frame, rows, columns) or b""
         if declared_size(frame) != (rows, columns, samples):

@@ -1,14 +1,16 @@
 """The child of `cxrkit.imaging.isolated`: one frame from standard input to standard output.
 
 Run as a script: rows, columns, samples, bits allocated, bits stored, signed, planar, photometric
-interpretation and transfer syntax are its arguments. It imports nothing of cxrkit, to start fast.
+interpretation and transfer syntax are its arguments. It imports hardly anything of cxrkit, to start fast.
 """
 
-import contextlib
 import sys
 
+from cxrkit.imaging.confinement import end_after, limit
+
 NOT_INSTALLED = 3  # exit status, known to the parent under the same name
-MEMORY = 10**9  # bytes; the largest accepted picture, of pure noise, needs between 0.8 and 1.0
+MEMORY = 2 * 10**9  # bytes; the largest accepted picture, of pure noise, needs between 1.6 and 2.0
+SECONDS = 60  # for the case that the parent, which waits for less, is gone
 
 try:
     import gdcm
@@ -16,22 +18,10 @@ except ImportError:
     sys.exit(NOT_INSTALLED)
 
 
-def limit() -> None:
-    """Bound the address space and leave no core file, where the system has such limits."""
-    try:
-        import resource
-    except ImportError:  # Windows; the parent's limit of time remains
-        return
-    for kind, most in ((resource.RLIMIT_AS, MEMORY), (resource.RLIMIT_CORE, 0)):
-        hard = resource.getrlimit(kind)[1]
-        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        with contextlib.suppress(ValueError, OSError):  # macOS refuses to limit the address space
-            resource.setrlimit(kind, (most, most))
-
-
 def main() -> int:
     """Decode; 0 when GDCM reports success."""
-    limit()
+    limit(MEMORY)
+    end_after(SECONDS)
     rows, columns, samples, allocated, stored, signed, planar = map(int, sys.argv[1:8])
     fragment, fragments = gdcm.Fragment(), gdcm.SequenceOfFragments.New()
     fragment.SetByteStringValue(sys.stdin.buffer.read())

@@ -16,10 +16,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from cxrkit.imaging.confinement import environment
 from cxrkit.imaging.decode import decoder_absent
 
 CHILD = Path(__file__).with_name("gdcm_child.py")
-SECONDS = 20
+SECONDS = 45  # 100 million pixels of pure noise took 36 s on two old, busy cores
 NOT_INSTALLED = 3  # exit status of the child that could not import GDCM
 JPEG_EXTENDED = "1.2.840.10008.1.2.4.51"
 JPEG_LOSSLESS = ("1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70")
@@ -67,7 +68,12 @@ def decode_frame(frame: bytes, runner: Any) -> bytes:
     try:
         # -P keeps this folder off the child's path; -I would also hide what was installed for the user alone
         done = subprocess.run(
-            [sys.executable, "-P", str(CHILD), *words], input=frame, capture_output=True, timeout=SECONDS, check=False
+            [sys.executable, "-P", str(CHILD), *words],
+            input=frame,
+            capture_output=True,
+            timeout=SECONDS,
+            check=False,
+            env=environment(),
         )
     except subprocess.TimeoutExpired:
         raise ValueError("the decoder did not finish") from None

@@ -13,7 +13,7 @@ from typing import NoReturn
 from cxrkit.errors import RadiographError, TooLarge, UnsuitableImage, UnsupportedFormat
 from cxrkit.imaging.alternatives import Alternatives, no_such_display
 from cxrkit.imaging.archive import is_archive, members
-from cxrkit.imaging.decode import MAX_BYTES
+from cxrkit.imaging.decode import MAX_BYTES, check_bytes
 from cxrkit.imaging.raster import decode_raster, raster_format
 from cxrkit.radiograph import Radiograph
 
@@ -34,7 +34,7 @@ KNOWN: tuple[tuple[bytes, str], ...] = (
 
 
 @dataclass(frozen=True, eq=False)
-class Loaded:
+class _Loaded:
     """A radiograph, and its displays where they were wanted and there are several."""
 
     radiograph: Radiograph
@@ -81,9 +81,12 @@ def load_radiograph(source: str | os.PathLike[str] | bytes, *, name: str = "", d
     return _load(source, name, _Wanted(display)).radiograph
 
 
-def load_with_alternatives(source: str | os.PathLike[str] | bytes, *, name: str = "") -> Loaded:
+def load_with_alternatives(
+    source: str | os.PathLike[str] | bytes, *, name: str = ""
+) -> tuple[Radiograph, Alternatives | None]:
     """`load_radiograph`, and its other displays where it has several, so that the file need not be kept for them."""
-    return _load(source, name, _Wanted(keep_displays=True))
+    loaded = _load(source, name, _Wanted(keep_displays=True))
+    return loaded.radiograph, loaded.alternatives
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,7 @@ class _Wanted:
     keep_displays: bool = False
 
 
-def _load(source: str | os.PathLike[str] | bytes, name: str, wanted: _Wanted) -> Loaded:
+def _load(source: str | os.PathLike[str] | bytes, name: str, wanted: _Wanted) -> _Loaded:
     try:
         return _of_file(source, name, wanted)
     except MemoryError:
@@ -104,10 +107,10 @@ def _load(source: str | os.PathLike[str] | bytes, name: str, wanted: _Wanted) ->
         ) from None
 
 
-def _of_file(source: str | os.PathLike[str] | bytes, name: str, wanted: _Wanted) -> Loaded:
+def _of_file(source: str | os.PathLike[str] | bytes, name: str, wanted: _Wanted) -> _Loaded:
     if isinstance(source, bytes):
         data = source
-        _check_bytes(len(data))
+        check_bytes(len(data))
     else:
         data = _read(source)
         name = name or os.fspath(source)
@@ -125,7 +128,7 @@ def _of_file(source: str | os.PathLike[str] | bytes, name: str, wanted: _Wanted)
     return _one(data, wanted, name)
 
 
-def _one(data: bytes, wanted: _Wanted, name: str = "") -> Loaded:
+def _one(data: bytes, wanted: _Wanted, name: str = "") -> _Loaded:
     """The radiograph of one file's bytes."""
     kind = raster_format(data)
     if is_dicom(data):
@@ -139,6 +142,7 @@ def _one(data: bytes, wanted: _Wanted, name: str = "") -> Loaded:
         decoded = decode_raster(data, kind)
     else:
         raise _unknown(data, name)
+    decoded.pixels.setflags(write=False)  # so that they need not be copied
     radiograph = Radiograph(
         pixels=decoded.pixels,
         sha256=hashlib.sha256(data).hexdigest(),
@@ -152,10 +156,10 @@ def _one(data: bytes, wanted: _Wanted, name: str = "") -> Loaded:
         displays=decoded.displays,
         display=decoded.display,
     )
-    return Loaded(radiograph, decoded.alternatives)
+    return _Loaded(radiograph, decoded.alternatives)
 
 
-def _out_of_archive(data: bytes, wanted: _Wanted) -> Loaded:
+def _out_of_archive(data: bytes, wanted: _Wanted) -> _Loaded:
     """DICOM files come first: an export holds the icons and pictures of its viewer, too."""
     whole = "ZIP archive"
     return (
@@ -169,13 +173,13 @@ def _refuse_without(whole: str) -> NoReturn:
     raise UnsuitableImage(f"The {whole} holds no radiograph.", f"Choose the radiograph itself ({READABLE}).")
 
 
-def _first_frontal(files: Iterable[bytes], whole: str, wanted: _Wanted) -> Loaded | None:
+def _first_frontal(files: Iterable[bytes], whole: str, wanted: _Wanted) -> _Loaded | None:
     """The first radiograph that is not lateral, else the first; None where there is no file.
 
     What is no radiograph is passed over while others follow; where all are none, the first one's error is raised.
     Whether the one that is taken has the display that is wanted plays no part in the choice.
     """
-    lateral: tuple[bytes, Loaded] | None = None
+    lateral: tuple[bytes, _Loaded] | None = None
     refusal: RadiographError | None = None
     for data in files:
         try:
@@ -191,7 +195,7 @@ def _first_frontal(files: Iterable[bytes], whole: str, wanted: _Wanted) -> Loade
     return None if lateral is None else _out_of(whole, *lateral, wanted)
 
 
-def _out_of(whole: str, data: bytes, loaded: Loaded, wanted: _Wanted) -> Loaded:
+def _out_of(whole: str, data: bytes, loaded: _Loaded, wanted: _Wanted) -> _Loaded:
     loaded = loaded if wanted.display == 0 else _one(data, wanted)
     notes = (f"Read out of a {whole}.", *loaded.radiograph.notes)
     return dataclasses.replace(loaded, radiograph=dataclasses.replace(loaded.radiograph, notes=notes))
@@ -221,14 +225,6 @@ def is_dicom(data: bytes) -> bool:
     return len(data) > 8 and (little or big)
 
 
-def _check_bytes(size: int) -> None:
-    if size > MAX_BYTES:
-        raise TooLarge(
-            f"The file is larger than the {MAX_BYTES // 2**20} MB that are accepted.",
-            "Export the single radiograph instead of a whole study or series.",
-        )
-
-
 def _read(path: str | os.PathLike[str]) -> bytes:
     """Bytes of a regular file; the size is looked at first, and again while reading."""
     refusal = RadiographError("The file cannot be opened.", "Check that it exists and that you may read it.")
@@ -239,7 +235,7 @@ def _read(path: str | os.PathLike[str]) -> bytes:
             data = stream.read(MAX_BYTES + 1)
     except (OSError, ValueError):
         raise refusal from None
-    _check_bytes(len(data))
+    check_bytes(len(data))
     return data
 
 

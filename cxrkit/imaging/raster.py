@@ -31,6 +31,7 @@ from cxrkit.imaging.decode import (
     Decoded,
     check_contrast,
     check_dimensions,
+    check_ratio,
     luminance,
 )
 from cxrkit.imaging.quiet import silence
@@ -124,7 +125,7 @@ def decode_raster(data: bytes, kind: str) -> Decoded:
     with silence():
         try:
             image = READERS[kind](io.BytesIO(data))
-            _check_header(image, kind)
+            _check_header(image, kind, len(data))
             image.load()
             photometric = image.tag_v2.get(PHOTOMETRIC) if isinstance(image, TiffImagePlugin.TiffImageFile) else None
         except DAMAGE as error:
@@ -136,10 +137,12 @@ def decode_raster(data: bytes, kind: str) -> Decoded:
     return Decoded(UPRIGHT[orientation](grey), kind, notes + more)
 
 
-def _check_header(image: ImageFile.ImageFile, kind: str) -> None:
+def _check_header(image: ImageFile.ImageFile, kind: str, size: int) -> None:
     width, height = image.size
     check_dimensions(height, width)
-    if getattr(image, "n_frames", 1) > 1:
+    check_ratio(size, width * height * len(image.getbands()) * (2 if image.mode.startswith("I;16") else 1))
+    # a TIFF file's pages are not counted: each has to be read for that, and there may be millions
+    if getattr(image, "is_animated", False) or (kind != "TIFF" and getattr(image, "n_frames", 1) > 1):
         raise UnsupportedFormat(
             f"The {kind} file holds several pages or frames.", "Export the one radiograph as a PNG, JPEG or DICOM file."
         )
@@ -213,7 +216,8 @@ def _grey(
         if coloured:
             notes.append("Converted from colour to grey.")
     else:
-        grey = (pixels[..., 0] if pixels.ndim == 3 else pixels).astype(np.float32) / np.float32(scale)
+        grey = (pixels[..., 0] if pixels.ndim == 3 else pixels).astype(np.float32)
+        grey /= np.float32(scale)
         if photometric == WHITE_IS_ZERO and pixels.dtype.itemsize == 2:  # Pillow inverts only 8 bits and fewer
             grey = np.float32(1) - grey
             notes.append("Inverted, because the file stores white as zero.")

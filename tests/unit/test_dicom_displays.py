@@ -31,11 +31,6 @@ def item(entries: np.ndarray, bits: int = 12, said: str = "Jane Doe") -> Dataset
     return one
 
 
-def both(source: bytes, **words: str):  # type: ignore[no-untyped-def]
-    loaded = load_with_alternatives(source, **words)
-    return loaded.radiograph, loaded.alternatives
-
-
 def linear(centre: float, width: float, x: np.ndarray = RAMP) -> np.ndarray:
     """PS3.3 C.11.2.1.2.1 as its pseudocode has it, for an output of 0 to 1."""
     low, high = centre - 0.5 - (width - 1) / 2, centre - 0.5 + (width - 1) / 2
@@ -85,7 +80,7 @@ def test_names_of_the_displays(attributes: dict[str, object], names: tuple[str, 
 
 def test_pictures_without_several_displays_have_no_other(tmp_path) -> None:
     for source in (ramp(), ramp(WindowCenter=1000, WindowWidth=400), phantom_png(size=64)):
-        radiograph, others = both(source)
+        radiograph, others = load_with_alternatives(source)
         assert others is None
         assert (radiograph.displays, radiograph.display) == ((), 0)
         np.testing.assert_array_equal(radiograph.pixels, load_radiograph(source, display=0).pixels)
@@ -97,7 +92,7 @@ def test_pictures_without_several_displays_have_no_other(tmp_path) -> None:
 def test_a_display_that_does_not_exist_is_refused(wrong: int) -> None:
     with pytest.raises(DisplayUnknown, match="it has 3"):
         load_radiograph(ramp(**TWO), display=wrong)
-    radiograph, others = both(ramp(**TWO))
+    radiograph, others = load_with_alternatives(ramp(**TWO))
     with pytest.raises(DisplayUnknown, match="it has 3"):
         others.show(radiograph, wrong)
 
@@ -163,7 +158,7 @@ def test_a_damaged_table_behind_the_first_is_left_out() -> None:
 
 def test_explanations_are_neither_shown_nor_kept() -> None:
     data = ramp(**TWO, WindowCenterWidthExplanation=["DOE^JANE", "Smith"], VOILUTSequence=[item(CURVE, said="DOE")])
-    radiograph, others = both(data)
+    radiograph, others = load_with_alternatives(data)
     for text in (repr(radiograph), repr(others), *(repr(others.show(radiograph, k)) for k in range(4))):
         assert "DOE" not in text
         assert "Smith" not in text
@@ -188,7 +183,7 @@ def test_explanations_are_neither_shown_nor_kept() -> None:
 def test_alternatives_are_the_pictures_of_the_file(attributes: dict[str, object]) -> None:
     stored = np.vstack([RAMP] * attributes.get("NumberOfFrames", 1))
     data = write_dicom(stored, bits_stored=12, attributes=attributes | {"Rows": 40})
-    radiograph, others = both(data, name="scan.dcm")
+    radiograph, others = load_with_alternatives(data, name="scan.dcm")
     assert len(radiograph.displays) >= 2
     assert others.choices == tuple(range(len(radiograph.displays)))
     shown = radiograph
@@ -202,7 +197,7 @@ def test_alternatives_are_the_pictures_of_the_file(attributes: dict[str, object]
 
 
 def test_alternatives_take_two_bytes_a_pixel() -> None:
-    _, others = both(ramp(**TWO))
+    _, others = load_with_alternatives(ramp(**TWO))
     assert others.places.dtype == np.uint16
     assert others.places.shape == RAMP.shape
     assert others.tables.shape == (3, RAMP.size)
@@ -213,7 +208,7 @@ def test_alternatives_take_two_bytes_a_pixel() -> None:
 def test_a_display_that_leaves_the_picture_blank_is_no_choice() -> None:
     # over 0..1999 this window rises by 1999 / 4000000 only, less than half a level of an 8-bit display
     data = ramp(WindowCenter=[1000, 1000], WindowWidth=[1001, 4_000_001])
-    radiograph, others = both(data)
+    radiograph, others = load_with_alternatives(data)
     assert others.choices == (0, 2)
     with pytest.raises(CxrError, match="blank"):
         load_radiograph(data, display=1)
@@ -224,7 +219,7 @@ def test_values_too_far_apart_for_a_table_have_no_alternatives() -> None:
     wide = RAMP.astype(np.uint32) * 100
     words = {"BitsAllocated": 32, "BitsStored": 32, "HighBit": 31, "WindowCenter": [100000, 50000]}
     data = write_dicom(wide, bits_stored=32, attributes={**words, "WindowWidth": [100001, 5001]})
-    radiograph, others = both(data)
+    radiograph, others = load_with_alternatives(data)
     assert others is None
     assert len(radiograph.displays) == 3
     np.testing.assert_allclose(load_radiograph(data, display=1).pixels, linear(50000, 5001, wide), atol=1e-6)
@@ -232,9 +227,10 @@ def test_values_too_far_apart_for_a_table_have_no_alternatives() -> None:
 
 def test_large_pictures_have_no_alternatives(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(alternatives, "MOST_PIXELS", RAMP.size - 1)
-    radiograph, others = both(ramp(**TWO))
+    radiograph, others = load_with_alternatives(ramp(**TWO))
     assert others is None
     assert len(radiograph.displays) == 3
+    assert radiograph.notes[1] == "Its other displays were not kept, because the picture is too large."
 
 
 def test_displays_of_a_file_in_an_archive() -> None:
@@ -242,7 +238,7 @@ def test_displays_of_a_file_in_an_archive() -> None:
     with zipfile.ZipFile(stream, "w") as archive:
         archive.writestr("IM1", ramp(ViewPosition="LL"))
         archive.writestr("IM2", ramp(**TWO))
-    radiograph, others = both(stream.getvalue())
+    radiograph, others = load_with_alternatives(stream.getvalue())
     assert radiograph.notes == ("Read out of a ZIP archive.", "Shown as display 1 of 3: Window 1000 / 1001.")
     for shown in (others.show(radiograph, 1), load_radiograph(stream.getvalue(), display=1)):
         assert shown.notes == ("Read out of a ZIP archive.", "Shown as display 2 of 3: Window 500 / 401.")
@@ -252,7 +248,7 @@ def test_displays_of_a_file_in_an_archive() -> None:
 
 
 def test_alternatives_that_contradict_themselves_are_none() -> None:
-    _, others = both(ramp(**TWO))
+    _, others = load_with_alternatives(ramp(**TWO))
     for wrong in ({"tables": others.tables[:, :-1]}, {"notes": others.notes[1:]}, {"choices": (0, 3)}):
         with pytest.raises(ValueError, match="tables"):
             dataclasses.replace(others, **wrong)

@@ -102,8 +102,7 @@ def test_several_windows_of_a_frame_can_be_chosen() -> None:
     curve = holding(LUTDescriptor=[2000, 0, 12], LUTData=(4095 - 2 * np.arange(2000)).astype("<u2").tobytes())
     voi = window([400, 900], [801, 301])
     voi[0].VOILUTSequence = [curve]  # Frame VOI LUT With LUT
-    loaded = load_with_alternatives(enhanced({"FrameVOILUTSequence": voi}, {}))
-    radiograph, others = loaded.radiograph, loaded.alternatives
+    radiograph, others = load_with_alternatives(enhanced({"FrameVOILUTSequence": voi}, {}))
     assert radiograph.displays == ("VOI LUT 1", "Window 400 / 801", "Window 900 / 301", "Full range")
     expected = [(4095 - 2 * RAMP) / 4095, linear(400, 801, RAMP), linear(900, 301, RAMP), RAMP / 1999]
     for display, picture in enumerate(expected):

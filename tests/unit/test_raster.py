@@ -299,7 +299,7 @@ def test_oversized_files_are_refused_without_being_read_whole(tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
-    "place", ["raster.check_contrast", "raster.READERS", "dicom.display", "dicom.pixel_array", "loading.Radiograph"]
+    "place", ["raster.check_contrast", "raster.READERS", "dicom.by_value", "dicom.pixel_array", "loading.Radiograph"]
 )
 def test_want_of_memory_is_said_to_be_that(place: str, monkeypatch) -> None:
     data = phantom_dicom(0, 64) if place.startswith("dicom") else EXACT["grey png"][0]
