@@ -10,7 +10,7 @@ with status 2. Any other exception is a defect of cxrkit and is reported as an i
     |-- RadiographError            the file cannot be used as a radiograph
     |   |-- UnsupportedFormat      neither DICOM nor an image format that is read (or encoded unreadably)
     |   |-- CorruptFile            damaged, truncated or contradicting itself
-    |   |-- TooLarge               more bytes, pixels or frames than are accepted
+    |   |-- TooLarge               more bytes, pixels, frames, memory or seconds than are accepted
     |   `-- UnsuitableImage        decodes, but holds no usable picture (blank, tiny, a thin strip)
     |-- PresetError                a model or its card cannot be used
     |   |-- PresetNotFound
@@ -71,7 +71,7 @@ class CorruptFile(RadiographError):
 
 
 class TooLarge(RadiographError):
-    """The file declares more bytes, pixels or frames than are accepted."""
+    """The file has or declares more bytes, pixels or frames than are accepted, or takes more memory or time."""
 
 
 class UnsuitableImage(RadiographError):

@@ -18,6 +18,7 @@ from pathlib import Path
 import streamlit as st
 
 from cxrkit.errors import CxrError
+from cxrkit.imaging.worker_process import WorkerDefect
 from cxrkit.reading import DISCLAIMER
 
 ROUTER = "streamlit_app.py"
@@ -102,6 +103,8 @@ def incident(error: Exception) -> str:
     number = secrets.token_hex(4)
     frames = traceback.extract_tb(error.__traceback__)
     places = " < ".join(f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in reversed(frames[-8:]))
+    if isinstance(error, WorkerDefect):  # it arose in another process, whose frames are not in the traceback
+        places = f"{error.places} in another process, called at {places}"
     _log.error("incident %s: %s at %s", number, type(error).__name__, places)
     return number
 

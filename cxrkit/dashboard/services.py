@@ -21,8 +21,9 @@ from cxrkit.charts import overlay
 from cxrkit.charts import viewer as viewer_chart
 from cxrkit.dashboard.entry import incident
 from cxrkit.errors import CxrError, PresetNotFound
-from cxrkit.imaging.loading import load_radiograph
+from cxrkit.imaging import worker
 from cxrkit.imaging.phantom import phantom
+from cxrkit.imaging.worker import load_untrusted
 from cxrkit.preset import CARD, Preset, list_presets
 from cxrkit.radiograph import Radiograph
 from cxrkit.reading import Reading
@@ -68,6 +69,7 @@ def manager(preset: Preset) -> XRayModelManager:
 @st.cache_resource(max_entries=4, ttl="24h", show_spinner="Loading and verifying the model ...")
 def _manager(folder: str, card_sha256: str, _preset: Preset) -> XRayModelManager:
     # Imported here: the page is shown before the network library, which takes seconds, is loaded.
+    worker.prepare()  # the first file finds it ready
     from cxrkit.model.manager import XRayModelManager
 
     loaded = XRayModelManager(_preset)
@@ -115,7 +117,7 @@ def take_upload() -> None:
     st.session_state[_INTAKES] = st.session_state.get(_INTAKES, 0) + 1
     st.session_state[_FAILURE] = None
     try:
-        _keep(load_radiograph(upload.getvalue(), name=upload.name))
+        _keep(load_untrusted(upload.getvalue(), name=upload.name))
     except CxrError as error:
         st.session_state[_FAILURE] = error
         st.session_state[_SHOWN] = None

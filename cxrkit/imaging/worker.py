@@ -1,0 +1,146 @@
+"""Decoding of files that nobody vouches for, in processes that may die of them.
+
+Decoders are native code. What a damaged or hostile file can do to them (a crash, an endless loop, all of the memory)
+would end the server and every reader's session with it. Here it ends one child, and the reader is told.
+Decision 0017 says what this protects from, and what not.
+"""
+
+from __future__ import annotations
+
+import atexit
+import re
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cxrkit.errors import RadiographError
+from cxrkit.imaging.alternatives import Alternatives
+from cxrkit.imaging.decode import check_bytes
+from cxrkit.imaging.worker_process import COMMAND, WorkerProcess
+from cxrkit.radiograph import Radiograph
+
+SECONDS = 60.0
+"""For one file. The slowest sound one, 100 million pixels of JPEG 2000, took 31 s on two old, busy cores."""
+
+MOST_PROCESSES = 2
+
+
+class Pool:
+    """A few processes that are started when they are needed, and kept.
+
+    Parameters
+    ----------
+    most
+        Files that are decoded at the same time; further ones wait.
+    command
+        What a process runs.
+    """
+
+    def __init__(self, most: int = MOST_PROCESSES, command: Sequence[str] = COMMAND) -> None:
+        self._command = command
+        self._turns = threading.BoundedSemaphore(most)
+        self._lock = threading.Lock()
+        self._idle: list[WorkerProcess] = []
+        self._busy: set[WorkerProcess] = set()
+        self._closed = False
+
+    def prepare(self) -> None:
+        """Start a process, unless one is there, without waiting until it is ready."""
+        with self._lock:
+            if not self._closed and not self._idle and not self._busy:
+                self._idle.append(WorkerProcess(self._command))
+
+    def load(self, data: bytes, name: str = "", *, alternatives: bool = False, seconds: float = SECONDS) -> Any:
+        """Have a file decoded by a process; see `load_untrusted`."""
+        check_bytes(len(data))
+        suffix = Path(name).suffix.lower()
+        suffix = suffix if re.fullmatch(r"\.[a-z0-9]{1,8}", suffix) else ""
+        if not self._turns.acquire(timeout=seconds):
+            raise RadiographError(
+                "The file was not read, because others are being read and take long.", "Try again in a minute."
+            )
+        try:
+            child = self._take()
+            try:
+                return child.load(data, suffix, alternatives, seconds)
+            finally:
+                self._give_back(child)
+        finally:
+            self._turns.release()
+
+    def close(self) -> None:
+        """End all processes, at work or not."""
+        with self._lock:
+            self._closed, idle, busy = True, self._idle, list(self._busy)
+            self._idle = []
+        for child in idle:
+            child.close()
+        for child in busy:
+            child.stop()  # who waits for it closes it
+
+    def _take(self) -> WorkerProcess:
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("the pool is closed")
+            child = self._idle.pop() if self._idle else None
+            if child is not None and not child.reusable():  # it died while it was idle
+                child.close()
+                child = None
+            child = child or WorkerProcess(self._command)
+            self._busy.add(child)
+            return child
+
+    def _give_back(self, child: WorkerProcess) -> None:
+        keep = child.reusable()
+        with self._lock:
+            self._busy.discard(child)
+            if keep and not self._closed:
+                self._idle.append(child)
+                return
+        child.close()
+        self.prepare()
+
+
+_pool = Pool()
+atexit.register(lambda: _pool.close())
+
+
+def load_untrusted(data: bytes, *, name: str = "", seconds: float = SECONDS) -> Radiograph:
+    """`cxrkit.imaging.loading.load_radiograph` for bytes from anybody, in a process of its own.
+
+    Parameters
+    ----------
+    data
+        The whole file.
+    name
+        The uploaded file's name; only its extension leaves this function.
+    seconds
+        How long reading may take, and how long the file may wait for its turn.
+
+    Raises
+    ------
+    RadiographError
+        Whatever `load_radiograph` raises.
+    CorruptFile
+        The file ended the process that read it.
+    TooLarge
+        The time or the memory did not suffice.
+    WorkerDefect
+        A defect of cxrkit.
+    """
+    radiograph: Radiograph = _pool.load(data, name, seconds=seconds)
+    return radiograph
+
+
+def load_untrusted_with_alternatives(
+    data: bytes, *, name: str = "", seconds: float = SECONDS
+) -> tuple[Radiograph, Alternatives | None]:
+    """`cxrkit.imaging.loading.load_with_alternatives` for bytes from anybody; see `load_untrusted`."""
+    read: tuple[Radiograph, Alternatives | None] = _pool.load(data, name, alternatives=True, seconds=seconds)
+    return read
+
+
+def prepare() -> None:
+    """Start the process that `load_untrusted` needs, so that the first file does not wait for it."""
+    _pool.prepare()

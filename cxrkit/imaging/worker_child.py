@@ -1,0 +1,79 @@
+"""The process in which untrusted files are decoded; `cxrkit.imaging.worker` starts it and talks to it.
+
+Run as a module: files come in and radiographs go out over standard input and output. It says nothing else to
+anybody: its error stream leads nowhere, and no text of a file leaves it but the message of a `CxrError`.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from cxrkit.errors import CxrError
+from cxrkit.imaging.channel import Channel
+from cxrkit.imaging.confinement import end_after, limit
+from cxrkit.imaging.loading import load_radiograph, load_with_alternatives
+from cxrkit.imaging.messages import Array, plain
+from cxrkit.imaging.phantom import phantom_dicom, phantom_png
+
+JPEG_2000 = "1.2.840.10008.1.2.4.90"
+
+MEMORY = 3 * 2**30
+"""Bytes of address space. The hungriest picture of 100 million pixels takes 2.4 * 2^30: decision 0017."""
+
+GRACE = 5.0
+"""Seconds that the parent has to end this process itself."""
+
+
+def prepare() -> None:
+    """Have everything imported that a file needs, by reading one of each sort."""
+    cv2.setNumThreads(1)  # threads reserve address space
+    for data in (phantom_png(size=32), phantom_dicom(size=32), phantom_dicom(size=32, transfer_syntax=JPEG_2000)):
+        load_radiograph(data)
+
+
+def answer(data: bytes, request: dict[str, Any]) -> tuple[dict[str, Any], list[Array]]:
+    """What to send back about a file: what was read, an error for the reader, or where a defect lies."""
+    arrays: list[Array] = []
+    load = load_with_alternatives if request["alternatives"] else load_radiograph
+    try:
+        return {"read": plain(load(data, name=f"file{request['suffix']}"), arrays)}, arrays
+    except CxrError as error:
+        return {"error": type(error).__name__, "message": error.message, "remedy": error.remedy}, []
+    except Exception as error:
+        frames = traceback.extract_tb(error.__traceback__)[-8:]
+        places = [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in reversed(frames)]
+        return {"defect": type(error).__name__, "places": " < ".join(places)}, []
+
+
+def main() -> int:
+    """Decode files until the parent closes its end."""
+    channel = Channel.to_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to end
+    prepare()
+    limit(MEMORY)
+    channel.send({"ready": True})
+    while True:
+        try:
+            request = channel.head()
+            data = channel.receive(request["bytes"])
+        except (EOFError, OSError):
+            return 0
+        end_after(request["seconds"] + GRACE)
+        head, arrays = answer(data, request)
+        del data
+        try:
+            channel.send(head, arrays)
+        except OSError:
+            return 0
+        del arrays
+        end_after(0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

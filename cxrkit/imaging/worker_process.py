@@ -1,0 +1,178 @@
+"""The server's side of one process that decodes untrusted files: its start, its deadline, its answers, its end."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy.typing as npt
+
+import cxrkit.errors
+from cxrkit.errors import CorruptFile, CxrError, TooLarge
+from cxrkit.imaging.alternatives import Alternatives
+from cxrkit.imaging.channel import Channel, Malformed
+from cxrkit.imaging.confinement import environment
+from cxrkit.imaging.decode import MAX_PIXELS
+from cxrkit.imaging.messages import record
+from cxrkit.radiograph import Radiograph
+
+COMMAND = (sys.executable, "-P", "-m", "cxrkit.imaging.worker_child")
+START_SECONDS = 60.0
+MOST_FILES = 300
+"""Files after which a process is replaced, so that what one left behind does not last."""
+
+MOST_RESIDENT = 2**29
+"""Bytes in memory, between files, beyond which a process is replaced; a new one has about 2^27."""
+
+MOST_ANSWER = 8 * MAX_PIXELS
+"""Bytes of an answer's arrays: four per pixel, and as much again for what may accompany the picture."""
+
+_WORDS = 600  # characters of a message
+
+
+class WorkerDefect(RuntimeError):
+    """A defect of cxrkit that showed in the child.
+
+    Attributes
+    ----------
+    places
+        Where it arose, files and functions of the program alone.
+    """
+
+    def __init__(self, kind: str, places: str = "") -> None:
+        super().__init__(f"{kind} in the process that decodes files")
+        self.places = places
+
+
+class WorkerProcess:
+    """One process that decodes one file at a time."""
+
+    def __init__(self, command: Sequence[str] = COMMAND) -> None:
+        self._channel, self.process = Channel.to_child(command, environment())
+        self._lock = threading.Lock()
+        self._ready = self._expired = self._stopped = False
+        self._files = 0
+
+    def load(self, data: bytes, suffix: str, alternatives: bool, seconds: float) -> Any:
+        """Have a file decoded; see `load_untrusted`."""
+        if not self._ready:
+            self._await_start()
+        self._files += 1
+        request = {"bytes": len(data), "suffix": suffix, "alternatives": alternatives, "seconds": seconds}
+        kind = tuple[Radiograph, Alternatives | None] if alternatives else Radiograph
+        try:
+            with self._deadline(seconds):
+                self._channel.send(request, [data])
+                head = self._channel.head()
+                if "read" in head:
+                    return record(head["read"], kind, self._receive, MAX_PIXELS, MOST_ANSWER)
+        except (EOFError, OSError, Malformed, MemoryError) as error:
+            self.stop()
+            _refuse(self._expired, isinstance(error, MemoryError), seconds)
+        except BaseException:  # what is left of the answer must not be taken for that about another file
+            self.stop()
+            raise
+        try:
+            _raise(head)
+        except Malformed:
+            self.stop()
+            _refuse(self._expired, False, seconds)
+
+    def reusable(self) -> bool:
+        """Whether it lives, and has neither read too many files nor kept too much memory."""
+        alive = not self._stopped and self.process.poll() is None
+        return alive and self._files < MOST_FILES and _resident(self.process.pid) < MOST_RESIDENT
+
+    def stop(self) -> None:
+        """End it at once, with the process that it may itself have started."""
+        with self._lock:
+            if self._stopped:
+                return
+            self._stopped = True
+            if self.process.returncode is None:
+                with suppress(OSError):
+                    os.killpg(self.process.pid, signal.SIGKILL) if os.name == "posix" else self.process.kill()
+            self._channel.interrupt()
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(timeout=5)
+
+    def close(self) -> None:
+        """End it and let go of the channel; nothing may be in progress."""
+        self.stop()
+        self._channel.close()
+
+    def _await_start(self) -> None:
+        try:
+            with self._deadline(START_SECONDS):
+                self._ready = self._channel.head() == {"ready": True}
+        except (EOFError, OSError, Malformed):
+            self.stop()
+        if not self._ready:
+            raise WorkerDefect("No start")
+
+    def _receive(self, array: npt.NDArray[Any]) -> None:
+        if array.size:
+            self._channel.receive_into(array.data.cast("B"))
+
+    @contextmanager
+    def _deadline(self, seconds: float) -> Iterator[None]:
+        timer = threading.Timer(seconds, self._expire)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _expire(self) -> None:
+        self._expired = True
+        self.stop()
+
+
+def _refuse(expired: bool, exhausted: bool, seconds: float) -> NoReturn:
+    if expired:
+        raise TooLarge(
+            f"Reading the file took more than {seconds:.0f} seconds and was stopped.",
+            "Export the radiograph again, uncompressed or at a smaller size.",
+        ) from None
+    if exhausted:
+        raise TooLarge(
+            "The file needs more memory than this computer has free.",
+            "Close other programs, or export the radiograph at a smaller size.",
+        ) from None
+    raise CorruptFile(
+        "The file made the program that reads images fail, so that it is probably damaged.",
+        "Export the radiograph from the archive again.",
+    ) from None
+
+
+def _raise(head: dict[str, Any]) -> NoReturn:
+    """The error that a child reports; `Malformed` where it reports none."""
+    if not all(isinstance(value, str) and len(value) <= _WORDS for value in head.values()):
+        raise Malformed
+    if set(head) == {"error", "message", "remedy"}:
+        kind = getattr(cxrkit.errors, head["error"], None)
+        if not isinstance(kind, type) or not issubclass(kind, CxrError):
+            raise Malformed
+        raise kind(head["message"], head["remedy"])
+    if set(head) == {"defect", "places"} and re.fullmatch(r"\w+", head["defect"]):
+        known = re.fullmatch(r"[\w.:<> ]*", head["places"])
+        raise WorkerDefect(head["defect"], head["places"] if known else "")
+    raise Malformed
+
+
+def _resident(pid: int) -> int:
+    """Bytes that a process has in memory; 0 where the system does not tell."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
