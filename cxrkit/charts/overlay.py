@@ -7,6 +7,7 @@ resizing and blending happen here.
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -17,7 +18,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from cxrkit.radiograph import Radiograph
-from cxrkit.reading import Explanation
+from cxrkit.reading import Box, Explanation
 
 LONG_SIDE = 1024
 HALF_PEAK = 0.5
@@ -45,12 +46,15 @@ class DisplayCopy:
         The same as a JPEG data URI.
     height, width
         Of the radiograph itself, in pixels: the coordinates of the page's axes.
+    blanked
+        What is black in `levels` and stays black under a map, in pixels of the radiograph.
     """
 
     levels: Bytes2D
     uri: str
     height: int
     width: int
+    blanked: tuple[Box, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,10 +75,42 @@ def display_copy(radiograph: Radiograph, long_side: int = LONG_SIDE) -> DisplayC
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.float32)
     levels = np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
+    return DisplayCopy(levels, _levels_uri(levels), height, width)
+
+
+def blank(copy: DisplayCopy, boxes: Sequence[Box]) -> DisplayCopy:
+    """The same picture with these boxes black; whatever they touch is black, to the last pixel."""
+    if not boxes:
+        return copy
+    levels = copy.levels.copy()
+    for rows, columns in _slices(copy, boxes):
+        levels[rows, columns] = 0
+    return DisplayCopy(levels, _levels_uri(levels), copy.height, copy.width, (*copy.blanked, *boxes))
+
+
+def small(copy: DisplayCopy, long_side: int) -> Image.Image:
+    """The picture shrunk to at most `long_side` pixels."""
+    image = Image.fromarray(copy.levels)
+    image.thumbnail((long_side, long_side))
+    return image
+
+
+def _levels_uri(levels: Bytes2D) -> str:
     done, encoded = cv2.imencode(".jpg", levels, [cv2.IMWRITE_JPEG_QUALITY, 90])
     if not done:
         raise RuntimeError("OpenCV could not encode the display copy")
-    return DisplayCopy(levels, data_uri(encoded.tobytes(), "jpeg"), height, width)
+    return data_uri(encoded.tobytes(), "jpeg")
+
+
+def _slices(copy: DisplayCopy, boxes: Sequence[Box]) -> list[tuple[slice, slice]]:
+    down, across = copy.levels.shape[0] / copy.height, copy.levels.shape[1] / copy.width
+    return [
+        (
+            slice(max(0, math.floor(box.top * down)), max(0, math.ceil(box.bottom * down))),
+            slice(max(0, math.floor(box.left * across)), max(0, math.ceil(box.right * across))),
+        )
+        for box in boxes
+    ]
 
 
 def heat(
@@ -138,6 +174,8 @@ def blended(copy: DisplayCopy, explanation: Explanation, look: Look = Look()) ->
     values, covered = heat(explanation, copy.height, copy.width, (rows, columns))
     alpha = (look.opacity * values * covered)[:, :, None]
     picture = picture * (1 - alpha) + coloured(values, look.colour_map) * alpha
+    for down, across in _slices(copy, copy.blanked):
+        picture[down, across] = 0
     image = Image.fromarray(np.rint(np.clip(picture, 0, 255)).astype(np.uint8))
     if look.contour:
         scale = np.array([columns / copy.width, rows / copy.height])

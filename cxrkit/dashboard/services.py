@@ -22,11 +22,12 @@ from cxrkit.charts import viewer as viewer_chart
 from cxrkit.dashboard.entry import incident
 from cxrkit.errors import CxrError, PresetNotFound
 from cxrkit.imaging import worker
+from cxrkit.imaging.burned_in import find_text
 from cxrkit.imaging.phantom import phantom
 from cxrkit.imaging.worker import load_untrusted
 from cxrkit.preset import CARD, Preset, list_presets
 from cxrkit.radiograph import Radiograph
-from cxrkit.reading import Reading
+from cxrkit.reading import Box, Reading
 
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
@@ -37,6 +38,7 @@ KEPT_RADIOGRAPHS = 3
 CHOSEN_FINDING = "chosen_finding"  # session key: the finding that the reader looks at
 _RADIOGRAPHS, _SHOWN, _FAILURE, _INTAKES = "radiographs", "shown_radiograph", "intake_failure", "intakes"
 _CHOICES = "kept_choices"
+BLANKING = ("blank_suspected", "blank_own", "blank_across", "blank_down")  # session keys: what is blanked, and where
 
 
 # -- presets and models ------------------------------------------------------------------------
@@ -101,6 +103,13 @@ def keep(key: str, value: object) -> None:
     st.session_state[_CHOICES] = {**st.session_state.get(_CHOICES, {}), key: value}
 
 
+def forget_choices(*keys: str) -> None:
+    """Let widgets start anew, as for another patient."""
+    for key in keys:
+        st.session_state.pop(key, None)
+    st.session_state[_CHOICES] = {k: v for k, v in st.session_state.get(_CHOICES, {}).items() if k not in keys}
+
+
 # -- one patient's radiographs -----------------------------------------------------------------
 
 
@@ -151,7 +160,8 @@ def clear_patient() -> None:
     for key in (_RADIOGRAPHS, _SHOWN, _FAILURE, CHOSEN_FINDING):
         st.session_state.pop(key, None)
     st.session_state[_INTAKES] = st.session_state.get(_INTAKES, 0) + 1
-    for cache in (_reading, _display_copy, _viewer):
+    forget_choices(*BLANKING)
+    for cache in (_reading, _display_copy, _suspected_text, _viewer):
         cache.clear()
 
 
@@ -163,6 +173,7 @@ def _keep(radiograph: Radiograph) -> None:
         kept.pop(next(iter(kept)))
     st.session_state[_SHOWN] = radiograph.sha256
     st.session_state.pop(CHOSEN_FINDING, None)  # a new radiograph opens at its own foremost finding
+    forget_choices(*BLANKING)
 
 
 def _forget_file(upload: UploadedFile) -> None:
@@ -200,16 +211,33 @@ def _display_copy(radiograph_sha256: str, _radiograph: Radiograph) -> overlay.Di
     return overlay.display_copy(_radiograph)
 
 
-def viewer(radiograph: Radiograph, reading: Reading, colour_map: str) -> viewer_chart.Figure:
-    """The chart of a radiograph with all maps of its reading."""
-    return _viewer(radiograph.sha256, reading.weights_sha256, colour_map, radiograph, reading)
+def suspected_text(radiograph: Radiograph) -> tuple[Box, ...]:
+    """Boxes of what looks like text in the picture itself."""
+    return _suspected_text(radiograph.sha256, radiograph)
+
+
+@st.cache_resource(scope="session", max_entries=KEPT_RADIOGRAPHS, ttl="8h", show_spinner=False)
+def _suspected_text(radiograph_sha256: str, _radiograph: Radiograph) -> tuple[Box, ...]:
+    return find_text(_radiograph.pixels)
+
+
+def viewer(
+    radiograph: Radiograph, reading: Reading, colour_map: str, blanked: tuple[Box, ...] = ()
+) -> viewer_chart.Figure:
+    """The chart of a radiograph with all maps of its reading, and with these boxes black."""
+    return _viewer(radiograph.sha256, reading.weights_sha256, colour_map, blanked, radiograph, reading)
 
 
 @st.cache_resource(scope="session", max_entries=4, ttl="8h", show_spinner=False)
 def _viewer(
-    radiograph_sha256: str, weights_sha256: str, colour_map: str, _radiograph: Radiograph, _reading: Reading
+    radiograph_sha256: str,
+    weights_sha256: str,
+    colour_map: str,
+    blanked: tuple[Box, ...],
+    _radiograph: Radiograph,
+    _reading: Reading,
 ) -> viewer_chart.Figure:
-    return viewer_chart.viewer(display_copy(_radiograph), _reading.explanations, colour_map)
+    return viewer_chart.viewer(overlay.blank(display_copy(_radiograph), blanked), _reading.explanations, colour_map)
 
 
 def reading_json(reading: Reading) -> bytes:

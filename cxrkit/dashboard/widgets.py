@@ -10,6 +10,7 @@ from cxrkit.card import MINIMUM_POSITIVES
 from cxrkit.charts import overlay
 from cxrkit.charts.viewer import VIEWER_CONFIG, empty_viewer, layers_css
 from cxrkit.dashboard import services
+from cxrkit.dashboard.blanking import blank_field, blanked_boxes, blanking_caption
 from cxrkit.dashboard.entry import guarded, plain, show_error, show_incident
 from cxrkit.dashboard.findings_panel import axis_html, percent, row_html
 from cxrkit.dashboard.ranking import RULES, Rule, rank, standing
@@ -129,10 +130,10 @@ def _picture(radiograph: Radiograph, reading: Reading, choice: Choice, finding: 
         st.rerun()
     explanation = reading.explanations[finding]
     look = overlay.Look(colours, opacity / 100, contour)
-    copy = services.display_copy(radiograph)
+    copy, blanked = services.display_copy(radiograph), blanked_boxes(radiograph)
     with st.container(key="viewport"):
         st.plotly_chart(
-            services.viewer(radiograph, reading, colours),
+            services.viewer(radiograph, reading, colours, blanked),
             width="stretch",
             height="stretch",
             theme=None,
@@ -141,17 +142,18 @@ def _picture(radiograph: Radiograph, reading: Reading, choice: Choice, finding: 
             alt="Radiograph; the line under it says which map lies over it",
         )
     at = standing(choice.preset, finding, reading.prediction[finding], choice.rule, choice.custom)
-    captions = export_captions(reading, explanation, at.threshold, choice.rule)
+    captions = export_captions(reading, explanation, at.threshold, choice.rule) + blanking_caption(blanked)
     with st.container(key="below", horizontal=True):
         st.html(
             map_caption(reading, explanation, colours)
             + f"<style>{layers_css('.st-key-viewport', reading.explanations, finding, look)}</style>"
             + f'<p class="cx-quality">{escape(quality_line(radiograph, reading, choice.preset))}</p>'
         )
+        blank_field(radiograph, copy)
         st.download_button(
             "PNG",
             help="The radiograph with this map and its caption.",
-            data=lambda: overlay.overlay_png(copy, explanation, captions, look),
+            data=lambda: overlay.overlay_png(overlay.blank(copy, blanked), explanation, captions, look),
             file_name=services.download_name(reading, f"-{finding.lower()}.png"),
             mime="image/png",
             icon=":material/download:",
