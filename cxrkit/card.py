@@ -175,6 +175,55 @@ class Population:
 
 
 @dataclass(frozen=True, config=STRICT)
+class GateMeasure:
+    """What the quality gate did with `n` pictures of one kind, none of which it was fitted on.
+
+    `right` of them met the fate that is right for their kind, with a right reason where there is one.
+    """
+
+    pictures: str
+    n: Count
+    passed: Count
+    corrected: Count
+    refused: Count
+    right: Count
+
+
+@dataclass(frozen=True, config=STRICT)
+class QualityGate:
+    """The fitted part of the quality gate; see `cxrkit.model.gate`.
+
+    Attributes
+    ----------
+    file, sha256
+        Of the arrays, beside the card.
+    weights_sha256
+        Of the weights whose features they were fitted on.
+    data
+        The sets whose training rows it learned from.
+    images, validation_images
+        How many radiographs it was fitted on, and how many fixed its limits.
+    evidence_limits
+        Finding -> share of a map's evidence outside of the lungs that 95 % of the validation radiographs stay below.
+    seed, command
+        Of the random draws, and the line that made it.
+    measures
+        What it did with pictures that it was not fitted on.
+    """
+
+    file: Name
+    sha256: str
+    weights_sha256: str
+    data: tuple[str, ...]
+    images: Count
+    validation_images: Count
+    evidence_limits: dict[str, Share]
+    seed: int
+    command: str
+    measures: tuple[GateMeasure, ...] = ()
+
+
+@dataclass(frozen=True, config=STRICT)
 class ReferencePrevalence:
     """The prevalence per finding to which calibrated probabilities are shifted, and its source."""
 

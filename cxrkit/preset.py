@@ -27,6 +27,7 @@ from cxrkit.card import (
     OperatingPoint,
     Population,
     PublishedThreshold,
+    QualityGate,
     ReferencePrevalence,
     Rule,
     TrainingRecord,
@@ -85,6 +86,8 @@ class Preset:
         Per finding, what the operating points were fitted on; empty where the card does not keep it.
     published_thresholds
         Of weights from elsewhere: thresholds on the probability as their publisher states them.
+    quality_gate
+        What tells by the features of these weights that a picture is no frontal chest radiograph, or None.
     notice
         Shown with every reading, such as "demonstration weights: ..."; empty for none.
     """
@@ -115,6 +118,7 @@ class Preset:
     published_thresholds: tuple[PublishedThreshold, ...] = ()
     notice: str = ""
     border: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
+    quality_gate: QualityGate | None = None
     folder: str = dataclasses.field(default="", compare=False)
 
     def __post_init__(self) -> None:
@@ -146,6 +150,8 @@ class Preset:
                     f"than those of preset {self.name!r}.",
                     "Fit the operating points again on the validation split of these weights.",
                 )
+        if self.quality_gate is not None and self.quality_gate.weights_sha256 != self.weights_sha256:
+            refuse("its quality gate was fitted for other weights")
         stated = [published.finding for published in self.published_thresholds]
         if len(set(stated)) != len(stated):
             refuse("a published threshold stands twice")

@@ -51,11 +51,18 @@ class Radiograph:
         One of the names in `AGE_BANDS`, or None. The exact age is not kept.
     sex
         ``"F"``, ``"M"`` or None.
+    colour
+        How colourful the file was: mean saturation, and how much the hue varies beyond a tint; 0 for grey ones. See
+        `cxrkit.imaging.decode.colourfulness`.
+    body_part
+        ``"CHEST"``, ``"OTHER"``, or None when the file does not say.
     displays
         Names of the windows and look-up tables that the file offers to be displayed with, the default
         first; empty where there is nothing to choose.
     display
-        Which of them `pixels` shows, from 0. Together with `sha256` it identifies the picture.
+        Which of them `pixels` shows, from 0.
+    correction
+        How it was turned or inverted since it was loaded; see `cxrkit.imaging.quality.corrected`.
     """
 
     pixels: npt.NDArray[np.float32]
@@ -67,8 +74,11 @@ class Radiograph:
     modality: str | None = None
     age_band: str | None = None
     sex: Literal["F", "M"] | None = None
+    colour: tuple[float, float] = (0.0, 0.0)
+    body_part: Literal["CHEST", "OTHER"] | None = None
     displays: tuple[str, ...] = ()
     display: int = 0
+    correction: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         pixels = np.ascontiguousarray(self.pixels, dtype=np.float32)
@@ -81,6 +91,11 @@ class Radiograph:
             pixels = pixels.copy()
         pixels.setflags(write=False)
         object.__setattr__(self, "pixels", pixels)
+
+    @property
+    def key(self) -> str:
+        """What tells this picture from every other one: source, display and correction."""
+        return "/".join((self.sha256, str(self.display), *self.correction))
 
     @property
     def height(self) -> int:

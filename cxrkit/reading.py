@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cxrkit.errors import FindingUnknown
+from cxrkit.quality import QualityReport
 
 DISCLAIMER = (
     "Not a medical device. For research and teaching only: not for diagnosis, triage or treatment. "
@@ -95,6 +96,10 @@ class Explanation:
         The part of the radiograph that the grid covers.
     peak
         Largest value of `map`.
+    outside_lungs
+        Share of the map's evidence that lies outside of the lungs, or None: no evidence, or lungs not found.
+    outside_limit
+        What that share stays below in 95 % of the validation radiographs, or None where that is not known.
     """
 
     finding: str
@@ -103,6 +108,14 @@ class Explanation:
     map: npt.NDArray[np.float32]
     box: Box
     peak: float
+    outside_lungs: float | None = None
+    outside_limit: float | None = None
+
+    @property
+    def unusual_place(self) -> bool:
+        """Whether more of the evidence lies outside of the lungs than is usual for this finding."""
+        known = self.outside_lungs is not None and self.outside_limit is not None
+        return known and self.outside_lungs > self.outside_limit  # type: ignore[operator]
 
     @property
     def has_positive_evidence(self) -> bool:
@@ -112,17 +125,38 @@ class Explanation:
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """Everything that one pass over one radiograph gave."""
+    """Everything that one pass over one radiograph gave.
+
+    Attributes
+    ----------
+    prediction, explanations
+        Per finding.
+    quality
+        Whether the picture is a usable frontal chest radiograph. Where it says `refused`, the numbers are withheld
+        from people: see `override`.
+    notes
+        What was done to the picture, one sentence each.
+    warnings
+        How the patient lies outside of the training population.
+    lungs
+        Mask of the lungs over the whole radiograph (128 x 128), or None where they were not looked for.
+    """
 
     prediction: Prediction
     explanations: Mapping[str, Explanation]
-    quality: tuple[str, ...]
+    quality: QualityReport
+    notes: tuple[str, ...]
     warnings: tuple[str, ...]
     preset: str
     weights_sha256: str
     radiograph_sha256: str
     notice: str = ""
     disclaimer: str = DISCLAIMER
+    lungs: npt.NDArray[np.bool_] | None = None
+
+    def override(self) -> Reading:
+        """The reading that a reader asked for in spite of a refusal; it says so wherever it goes."""
+        return dataclasses.replace(self, quality=self.quality.override())
 
     def to_dict(self) -> dict[str, Any]:
         """Plain types for JSON; probabilities and logits at full precision, maps as nested lists."""
@@ -139,7 +173,9 @@ class Reading:
             "weights_sha256": self.weights_sha256,
             "radiograph_sha256": self.radiograph_sha256,
             "findings": findings,
-            "quality": list(self.quality),
+            "quality": self.quality.to_dict(),
+            "notes": list(self.notes),
+            "lung_share": None if self.lungs is None else float(self.lungs.mean()),
             "warnings": list(self.warnings),
             "notice": self.notice,
             "disclaimer": self.disclaimer,
@@ -154,6 +190,8 @@ def _explanation_dict(explanation: Explanation | None) -> dict[str, Any] | None:
         "layer": explanation.layer,
         "has_positive_evidence": explanation.has_positive_evidence,
         "peak": explanation.peak,
+        "share_outside_lungs": explanation.outside_lungs,
+        "usual_share_outside_lungs_below": explanation.outside_limit,
         "box": dataclasses.asdict(explanation.box),
         "map": [[float(v) for v in row] for row in explanation.map],
     }

@@ -1,9 +1,10 @@
 """Read chest radiographs (DICOM, PNG, JPEG ...) with a preset and print what it finds.
 
 With --json, one JSON object per file and line: file, findings.<finding>.probability (calibrated) and
-.logit, operating_points (those that were fitted on enough cases), warnings. A file that cannot be read
-gives an object with error.message and error.remedy; the other files are still read, and the exit
-status is then 2. Not a medical device: for research and teaching only.
+.logit, operating_points (those that were fitted on enough cases), quality, warnings. A picture that is no
+usable frontal chest radiograph is refused: quality.refused is true, quality.issues say why, and there are no
+findings. A file that cannot be read gives an object with error.message and error.remedy. In both cases the
+other files are still read, and the exit status is 2. Not a medical device: for research and teaching only.
 """
 
 import argparse
@@ -29,6 +30,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--preset", default="chestxray14", help="name of a preset, or its folder (default: %(default)s)"
     )
+    parser.add_argument(
+        "--display",
+        type=int,
+        default=1,
+        metavar="N",
+        help="with which of its windows and look-up tables to read a DICOM file that has several, counted from 1 as "
+        "the notes of a reading count them: VOI LUTs, then windows, then the full range (default: %(default)s)",
+    )
+    add = parser.add_argument
+    add("--all-the-same", action="store_true", help="read what is refused, too; the record says so")
+    add("--as-it-lies", action="store_true", help="neither turn nor invert a picture that seems to lie wrongly")
     parser.add_argument("--json", action="store_true", help="one JSON object per file, one line each")
     options = parser.parse_args(arguments)
     from cxrkit.model.manager import XRayModelManager  # loads keras: not for --help
@@ -42,7 +54,11 @@ def main(arguments: list[str] | None = None) -> int:
     status = 0
     for path in options.files:
         try:
-            record = to_record(manager.read(load_radiograph(path)), preset)
+            reading = manager.read(load_radiograph(path, display=options.display - 1), correct=not options.as_it_lies)
+            if reading.quality.refused and options.all_the_same:
+                reading = reading.override()
+            record = to_record(reading, preset)
+            status = 2 if reading.quality.refused else status
         except CxrError as error:
             record, status = error_record(error), 2
         line = json.dumps({"file": str(path)} | record, allow_nan=False) if options.json else None

@@ -11,6 +11,7 @@ from cxrkit.card import MINIMUM_POSITIVES, Metric, TrainingRecord
 from cxrkit.dashboard.findings_panel import percent
 from cxrkit.dashboard.ranking import RULES
 from cxrkit.findings import finding_text
+from cxrkit.lung_card import LUNGS, load_card
 from cxrkit.preset import Preset
 
 # How the names of metrics in a card are spelt for a reader, in the order of the columns.
@@ -33,6 +34,8 @@ def card(preset: Preset) -> None:
     _section("Measured performance", _metrics(preset))
     _section("Operating points", _operating_points(preset))
     _section("Calibration", _calibration(preset))
+    _section("Quality gate", _quality_gate(preset))
+    _section("Lungs", _lungs())
     _section("Files that can be read here", _formats())
 
 
@@ -179,6 +182,48 @@ def _calibration(preset: Preset) -> str:
         row = [finding_text(finding).label, c.method, f"{c.slope:.3f}", f"{c.intercept:.3f}", c.split]
         rows.append([*row, f"{c.n:,} ({c.positives:,})", stated])
     return _table(head, rows)
+
+
+def _quality_gate(preset: Preset) -> str:
+    """What is refused or put into place before a reading is shown, and how well that was seen to work."""
+    gate = preset.quality_gate
+    if gate is None:
+        return _paragraph(
+            "These weights have no gate of their own: only the file's header and simple properties of the picture are "
+            "checked, not whether it shows a chest."
+        )
+    text = (
+        f"Fitted on {gate.images:,} training radiographs beside drawn counterexamples, limits fixed on "
+        f"{gate.validation_images:,} validation radiographs. The table counts pictures that were used for neither: "
+        "radiographs must pass as they are and be put into place when they lie wrongly, all else must be refused."
+    )
+    rows = [
+        [
+            m.pictures,
+            f"{m.n:,}",
+            f"{m.passed:,}",
+            f"{m.corrected:,}",
+            f"{m.refused:,}",
+            f"{m.right:,} ({percent(m.right / m.n)})",
+        ]
+        for m in gate.measures
+        if m.n
+    ]
+    head = ["Pictures", "n", "Passed", "Put into place", "Refused", "Rightly, and for the right reason"]
+    return _paragraph(text) + (_table(head, rows) if rows else _paragraph("It was not measured."))
+
+
+def _lungs() -> str:
+    """How well the lungs are found, by which evidence outside of them is told."""
+    found = load_card(LUNGS)
+    if found is None:
+        return _paragraph("The lung network is not installed: lungs are not looked for.")
+    text = (
+        f"A small network of its own, trained on {found.images:,} radiographs, finds the lungs, so that a map can say "
+        "how much of its evidence lies outside of them. Overlap with drawn masks (Dice coefficient, 1 is perfect):"
+    )
+    rows = [[o.dataset, o.split, f"{o.n:,}", f"{o.dice:.3f}", f"{o.dice_p10:.3f}"] for o in found.overlaps]
+    return _paragraph(text) + _table(["Set", "Part", "n", "Mean", "Tenth percentile"], rows) + _list(found.limits)
 
 
 # -- HTML, everything escaped ------------------------------------------------------------------

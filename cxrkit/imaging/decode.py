@@ -51,6 +51,8 @@ class Decoded:
     modality: str | None = None
     age_band: str | None = None
     sex: Literal["F", "M"] | None = None
+    colour: tuple[float, float] = (0.0, 0.0)
+    body_part: Literal["CHEST", "OTHER"] | None = None
     displays: tuple[str, ...] = ()
     display: int = 0
     alternatives: Alternatives | None = None
@@ -172,3 +174,30 @@ def luminance(colour: npt.NDArray[Any], full_scale: float) -> tuple[npt.NDArray[
     grey += blue * np.float32(LUMA[2])
     grey /= scale
     return np.minimum(grey, np.float32(1), out=grey), True
+
+
+def colourfulness(colour: npt.NDArray[Any], full_scale: float) -> tuple[float, float]:
+    """Mean saturation of a picture, and how much its hue varies beyond a tint.
+
+    The saturation of a pixel is the length of its red-green and yellow-blue differences (Hasler and Suesstrunk 2003). A
+    tint makes them a smooth function of the brightness; what is left after a cubic of it is taken off is the variety
+    that a photograph has and a tinted film has not.
+
+    Parameters
+    ----------
+    colour
+        H x W x 3 red, green and blue in 0..`full_scale`. Looked at in at most 256 rows and columns.
+
+    Returns
+    -------
+    saturation, variety : float
+        Both on the scale of brightness 0..1.
+    """
+    step = max(1, -(-max(colour.shape[:2]) // 256))
+    small = colour[::step, ::step, :3].reshape(-1, 3).astype(np.float64) / full_scale
+    red, green, blue = small.T
+    differences = np.stack([red - green, (red + green) / 2 - blue], axis=1)
+    powers = np.vander(small @ LUMA, 4)
+    taken_off, *_ = np.linalg.lstsq(powers, differences, rcond=None)
+    left = differences - powers @ taken_off
+    return float(np.hypot(*differences.T).mean()), float(np.hypot(*left.std(axis=0)))

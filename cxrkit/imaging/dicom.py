@@ -39,6 +39,7 @@ from cxrkit.imaging.decode import (
     Decoded,
     check_contrast,
     check_ratio,
+    colourfulness,
     decoder_absent,
     luminance,
     most_decoded,
@@ -185,6 +186,7 @@ def _decode(ds: Dataset, display: int, keep_displays: bool) -> Decoded:
         raise no_such_display(len(displays))
     notes = [f"Shows frame 1 of {frames}."] if frames > 1 else []
     stored, others = _first_frame(ds, samples, frames, notes), None
+    colour = 0.0, 0.0
     if photometric in GREY:
         show = shown_as(ds, photometric, displays)
         pixels = by_value(stored, lambda values: show(values, display, notes))
@@ -198,6 +200,7 @@ def _decode(ds: Dataset, display: int, keep_displays: bool) -> Decoded:
         bits = max(8, int(stored.max()).bit_length())
         pixels, coloured = luminance(stored, 2**bits - 1)
         if coloured:
+            colour = colourfulness(stored, 2**bits - 1)
             notes.append("Converted from colour to grey.")
     check_contrast(pixels)
     pixels, spacing = square(pixels, dicom_facts.spacing(ds), notes, dicom_facts.aspect_ratio(ds))
@@ -210,6 +213,8 @@ def _decode(ds: Dataset, display: int, keep_displays: bool) -> Decoded:
         modality=dicom_facts.modality(ds),
         age_band=dicom_facts.band(ds),
         sex=dicom_facts.sex(ds),
+        colour=colour,
+        body_part=dicom_facts.body_part(ds),
         displays=dicom_voi.names(displays),
         display=display,
         alternatives=others,

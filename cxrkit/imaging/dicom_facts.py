@@ -14,6 +14,15 @@ from cxrkit.radiograph import age_band
 
 VIEWS = {"PA": "PA", "AP": "AP", "LATERAL": "LATERAL", "LL": "LATERAL", "RL": "LATERAL", "LAT": "LATERAL"}
 DAYS_PER_YEAR = 365.25
+CHESTS = ("CHEST", "THORAX", "LUNG", "RIB", "HEART", "TORAX", "THX")
+# fmt: off
+OTHER_PARTS = (
+    "ABDOMEN", "ANKLE", "ARM", "BREAST", "CALCANEUS", "CLAVICLE", "COCCYX", "CSPINE", "ELBOW", "EXTREMITY", "FEMUR",
+    "FINGER", "FOOT", "HAND", "HEAD", "HIP", "HUMERUS", "JAW", "KNEE", "LEG", "LSPINE", "NECK", "PELVIS", "SKULL",
+    "SSPINE", "TEETH", "TIBIA", "TOE", "TOOTH", "WRIST",
+)
+# fmt: on
+"""Body parts in words of PS3.16 annex L; a value that begins with none of either list is unknown."""
 AGE_UNITS = {"": 1.0, "D": 1 / DAYS_PER_YEAR, "W": 7 / DAYS_PER_YEAR, "M": 1 / 12, "Y": 1.0}
 
 # What pydicom raises when it converts a malformed value.
@@ -121,3 +130,11 @@ def sex(ds: Header) -> Literal["F", "M"] | None:
 def band(ds: Header) -> str | None:
     """Age band; the age itself is not passed on."""
     return age_band(_age(ds))
+
+
+def body_part(ds: Header) -> Literal["CHEST", "OTHER"] | None:
+    """BodyPartExamined, as far as it says whether this is a chest; people write many things there."""
+    words = re.findall(r"[A-Z]+", (fact(ds, "BodyPartExamined") or "").upper())
+    if any(word.startswith(CHESTS) for word in words):
+        return "CHEST"
+    return "OTHER" if any(word.startswith(OTHER_PARTS) for word in words) else None

@@ -153,6 +153,8 @@ def _one(data: bytes, wanted: _Wanted, name: str = "") -> _Loaded:
         modality=decoded.modality,
         age_band=decoded.age_band,
         sex=decoded.sex,
+        colour=decoded.colour,
+        body_part=decoded.body_part,
         displays=decoded.displays,
         display=decoded.display,
     )

@@ -32,6 +32,7 @@ from cxrkit.imaging.decode import (
     check_contrast,
     check_dimensions,
     check_ratio,
+    colourfulness,
     luminance,
 )
 from cxrkit.imaging.quiet import silence
@@ -132,9 +133,9 @@ def decode_raster(data: bytes, kind: str) -> Decoded:
             raise _refusal(error, kind) from None
         orientation, notes = _orientation(image)
         wide = _wide_colour(data, kind)
-    grey, more = _grey(image if wide is None else wide, photometric)
+    grey, more, colour = _grey(image if wide is None else wide, photometric)
     check_contrast(grey)
-    return Decoded(UPRIGHT[orientation](grey), kind, notes + more)
+    return Decoded(UPRIGHT[orientation](grey), kind, notes + more, colour=colour)
 
 
 def _check_header(image: ImageFile.ImageFile, kind: str, size: int) -> None:
@@ -190,8 +191,8 @@ def _wide_colour(data: bytes, kind: str) -> npt.NDArray[Any] | None:
 
 def _grey(
     picture: Image.Image | npt.NDArray[Any], photometric: int | None
-) -> tuple[npt.NDArray[np.float32], tuple[str, ...]]:
-    """Grey float32 in 0..1 and notes, from a decoded picture of any mode."""
+) -> tuple[npt.NDArray[np.float32], tuple[str, ...], tuple[float, float]]:
+    """Grey float32 in 0..1, notes and colourfulness, from a decoded picture of any mode."""
     if isinstance(picture, Image.Image):
         if picture.mode in ("P", "PA", "CMYK", "YCbCr", "LAB", "HSV", "RGBX", "RGBa"):
             picture = picture.convert("RGB")
@@ -204,6 +205,7 @@ def _grey(
             )
     pixels = np.asarray(picture)
     notes: list[str] = []
+    colour = 0.0, 0.0
     scale = 255
     if pixels.dtype.itemsize == 2:
         visible = pixels[..., :3] if pixels.ndim == 3 else pixels
@@ -214,6 +216,7 @@ def _grey(
     if pixels.ndim == 3 and pixels.shape[2] >= 3:
         grey, coloured = luminance(pixels[..., :3], scale)
         if coloured:
+            colour = colourfulness(pixels, scale)
             notes.append("Converted from colour to grey.")
     else:
         grey = (pixels[..., 0] if pixels.ndim == 3 else pixels).astype(np.float32)
@@ -221,7 +224,7 @@ def _grey(
         if photometric == WHITE_IS_ZERO and pixels.dtype.itemsize == 2:  # Pillow inverts only 8 bits and fewer
             grey = np.float32(1) - grey
             notes.append("Inverted, because the file stores white as zero.")
-    return grey, tuple(notes)
+    return grey, tuple(notes), colour
 
 
 def _webp_size(data: bytes) -> tuple[int, int]:

@@ -123,11 +123,15 @@ class Head:
             raise _unknown(head.layers[-1].name)
         return cls(tuple(steps[0]), tuple(steps[1]))
 
-    def logits(self, features: Floats) -> Floats:
-        """(n, H, W, K) feature maps -> (n, C) logits."""
+    def before_average(self, features: Floats) -> Floats:
+        """(n, H, W, K) feature maps -> (n, H', W', K), of which the global average is taken."""
         for step in self.spatial:
             features = step(features)
-        x = np.asarray(features.mean(axis=(1, 2), dtype=np.float32))
+        return features
+
+    def logits(self, features: Floats) -> Floats:
+        """(n, H, W, K) feature maps -> (n, C) logits."""
+        x = np.asarray(self.before_average(features).mean(axis=(1, 2), dtype=np.float32))
         for layer in self.dense:
             x = layer(x)
         return x

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import islice
 from typing import get_args
 
@@ -13,18 +14,23 @@ import numpy.typing as npt
 
 from cxrkit.errors import PresetInvalid, TrainConfigError
 from cxrkit.imaging.preprocessing import covered_box, to_tensor
+from cxrkit.imaging.quality import check_picture, corrected
 from cxrkit.model.checkpoints import load_fine_tuned, load_imagenet
+from cxrkit.model.gate import Gate, descriptor
 from cxrkit.model.gradcam import grad_cam
 from cxrkit.model.head import Head
 from cxrkit.model.losses import Loss, weighted_bce
+from cxrkit.model.lungs import EDGE_LIMIT, Mask, edge_share, outside_share, share_inside, shipped_finder
 from cxrkit.model.network import build_network, split_network
 from cxrkit.model.runtimes import RuntimeName, open_runtime
 from cxrkit.preset import WEIGHTS, Preset, find_preset
+from cxrkit.quality import QualityIssue, QualityReport, ordered
 from cxrkit.radiograph import Radiograph
 from cxrkit.reading import Explanation, FindingScore, Prediction, Reading
 from cxrkit.train_config import TrainConfig
 
 Floats = npt.NDArray[np.float32]
+_FEATURE_REFUSALS = ("not-frontal-chest", "screenshot")
 
 
 class XRayModelManager:
@@ -75,6 +81,8 @@ class XRayModelManager:
         trunk, head = split_network(self.model, self.preset.feature_layer)
         self.runtime = open_runtime(runtime, trunk)
         self._head = Head.of(head)
+        self.gate = Gate.load(self.preset)
+        self.lungs = shipped_finder()
 
     @property
     def findings(self) -> tuple[str, ...]:
@@ -125,31 +133,90 @@ class XRayModelManager:
         self.preset.require(finding)
         return self.read(radiograph).explanations[finding]
 
-    def read(self, radiograph: Radiograph) -> Reading:
-        """Everything in one pass: probabilities and the Grad-CAM maps of all findings."""
-        return self.read_tensor(self.preprocess(radiograph), radiograph)
+    def read(self, radiograph: Radiograph, *, correct: bool = True) -> Reading:
+        """Everything in one pass: probabilities, the Grad-CAM maps of all findings, and the quality report.
+
+        Parameters
+        ----------
+        radiograph
+            A radiograph, or what may be none: `Reading.quality` says so.
+        correct
+            Whether a picture that was turned or inverted is put into place and read again. What was done stands in
+            ``reading.quality.correction``, and boxes and lungs are those of
+            ``cxrkit.imaging.quality.corrected(radiograph, reading.quality.correction)``.
+        """
+        reading = self.read_tensor(self.preprocess(radiograph), radiograph)
+        proposed = reading.quality.proposed
+        if not proposed or not correct:
+            return reading
+        upright = corrected(radiograph, proposed)
+        again = self.read_tensor(self.preprocess(upright), upright)
+        if again.quality.proposed or any(issue.code in _FEATURE_REFUSALS for issue in again.quality.issues):
+            # what is no chest in any position was only taken for one that lies wrongly
+            refusal = QualityIssue("not-frontal-chest", "refuse")
+            kept = [issue for issue in reading.quality.issues if issue.code not in ("inverted", "rotated")]
+            quality = replace(reading.quality, issues=ordered([refusal, *kept]), proposed=())
+            return replace(reading, quality=quality)
+        done = [QualityIssue("inverted" if step == "invert" else "rotated", "correct") for step in proposed]
+        quality = replace(again.quality, issues=ordered([*done, *again.quality.issues]), correction=proposed)
+        return replace(again, quality=quality)
 
     def read_tensor(self, tensor: Floats, radiograph: Radiograph) -> Reading:
-        """`read` for a radiograph that was preprocessed already into `tensor` (1, S, S, 3)."""
+        """`read` for a radiograph that was preprocessed already into `tensor` (1, S, S, 3), as it lies."""
         features = self.runtime.features(tensor)
         logits = self._head.logits(features)[0]
         maps = grad_cam(features[0], self._head.alpha(features[0]))
         maps.setflags(write=False)
-        box = covered_box(radiograph.height, radiograph.width, self.preset.geometry, self.preset.border)
+        height, width = radiograph.height, radiograph.width
+        box = covered_box(height, width, self.preset.geometry, self.preset.border)
+        lungs = None if self.lungs is None else self.lungs.find(radiograph.pixels)
+        inside = None if lungs is None else share_inside(lungs, box, height, width, maps.shape[1:])
+        limits = {} if self.preset.quality_gate is None else self.preset.quality_gate.evidence_limits
         explanations = {
-            finding: Explanation(finding, "grad-cam", self.preset.feature_layer, map_, box, float(map_.max()))
+            finding: Explanation(
+                finding,
+                "grad-cam",
+                self.preset.feature_layer,
+                map_,
+                box,
+                float(map_.max()),
+                outside_share(map_, inside),
+                limits.get(finding),
+            )
             for finding, map_ in zip(self.findings, maps, strict=True)
         }
         return Reading(
             prediction=self._prediction(logits),
             explanations=explanations,
-            quality=radiograph.notes,
+            quality=self._quality(radiograph, features, lungs),
+            notes=radiograph.notes,
             warnings=self.preset.population.mismatches(radiograph.age_band, radiograph.view),
             preset=self.preset.name,
             weights_sha256=self.preset.weights_sha256,
             radiograph_sha256=radiograph.sha256,
             notice=self.preset.notice,
+            lungs=lungs,
         )
+
+    def describe(self, tensors: Floats) -> Floats:
+        """(n, S, S, 3) preprocessed pictures -> (n, D) descriptors, which the quality gate looks at."""
+        return descriptor(self.runtime.features(tensors), self._head)
+
+    def _quality(self, radiograph: Radiograph, features: Floats, lungs: Mask | None) -> QualityReport:
+        """The report on one picture as it lies, from its (1, H, W, K) feature maps and its lungs."""
+        issues = list(check_picture(radiograph))
+        if lungs is not None and not lungs.any():
+            issues.append(QualityIssue("no-lungs", "warn"))
+        elif lungs is not None and edge_share(lungs) > EDGE_LIMIT:
+            issues.append(QualityIssue("cropped", "warn"))
+        if self.gate is None:
+            return QualityReport(ordered(issues))
+        verdict = self.gate.judge(descriptor(features, self._head))
+        if verdict.proposed:
+            issues += [QualityIssue("inverted" if s == "invert" else "rotated", "warn") for s in verdict.proposed]
+        else:
+            issues += verdict.issues()
+        return QualityReport(ordered(issues), proposed=verdict.proposed, distance=verdict.distance)
 
     def _prediction(self, logits: Floats) -> Prediction:
         scores = {}

@@ -11,8 +11,13 @@ from cxrkit.reading import Reading
 
 
 def to_record(reading: Reading, preset: Preset) -> dict[str, Any]:
-    """A reading as plain types without its maps, with the verdict at each supported operating point."""
+    """A reading as plain types without its maps, with the verdict at each supported operating point.
+
+    A reading that is refused has no findings: ``quality`` says why.
+    """
     record = reading.to_dict()
+    if reading.quality.refused:
+        record["findings"] = {}
     for finding, entry in record["findings"].items():
         del entry["explanation"]
         entry["stated_at_prevalence"] = preset.calibration[finding].prevalence
@@ -47,6 +52,11 @@ def format_record(name: str, record: Mapping[str, Any]) -> str:
     if "error" in record:
         return f"{name}\n  {record['error']['message']}\n  {record['error']['remedy']}"
     lines = [name]
+    quality = record["quality"]
+    if quality["refused"]:
+        return "\n".join(
+            [name, "  No reading is shown for this picture.", *(f"  ! {text}" for text in _remarks(quality))]
+        )
     width = max((len(finding) for finding in record["findings"]), default=0)
     for finding, entry in sorted(record["findings"].items(), key=lambda item: -item[1]["probability"]):
         past = [rule for rule, point in entry["operating_points"].items() if point["positive"]]
@@ -55,4 +65,9 @@ def format_record(name: str, record: Mapping[str, Any]) -> str:
         known = entry["operating_points"] or published is not None
         verdict = f"past {', '.join(past)}" if past else "" if known else "no supported threshold"
         lines.append(f"  {finding:<{width}}  {entry['probability']:.4f}  {verdict}".rstrip())
-    return "\n".join(lines + [f"  ! {text}" for text in record["warnings"]])
+    return "\n".join(lines + [f"  ! {text}" for text in [*record["warnings"], *_remarks(quality)]])
+
+
+def _remarks(quality: Mapping[str, Any]) -> list[str]:
+    asked = ["Shown at the reader's request, in spite of a refusal."] if quality["overridden"] else []
+    return asked + [str(issue["message"]) for issue in quality["issues"]]

@@ -14,6 +14,7 @@ from PIL import Image
 from cxrkit.data.manifest import Manifest
 from cxrkit.errors import ManifestError
 from cxrkit.evaluation.schema import Evaluation
+from cxrkit.quality import QualityReport
 from cxrkit.radiograph import Radiograph
 from cxrkit.reading import Box, Explanation, FindingScore, Prediction, Reading
 from cxrkit.serving.gallery import Pick, choose, render
@@ -96,7 +97,7 @@ class CountingReader:
         box = Box(0, 0, radiograph.width, radiograph.height)
         maps = {f: Explanation(f, "grad-cam", "layer", grid, box, float(grid.max())) for f in ("Mass", "Edema")}
         prediction = Prediction({f: FindingScore(0.5, 0.0) for f in maps})
-        return Reading(prediction, maps, (), (), "p", "w", radiograph.sha256)
+        return Reading(prediction, maps, QualityReport(), (), (), "p", "w", radiograph.sha256)
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ def test_read_agrees_with_predict_and_explain(manager):
     assert one.map.shape == (4, 4)
     assert one.layer == manager.get_gradcam_layer() == "block5_conv"
     assert (one.box.right, one.box.bottom) == (100, 80)
-    assert reading.quality == ("Inverted.",)
+    assert reading.notes == ("Inverted.",)
     assert len(reading.warnings) == 2
     assert reading.radiograph_sha256 == image.sha256
     assert reading.weights_sha256 == manager.preset.weights_sha256

@@ -1,0 +1,227 @@
+"""Fitting of the quality gate of a preset, on the features of its own weights."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+
+from cxrkit.card import QualityGate
+from cxrkit.data.leaks import hold_out
+from cxrkit.data.manifest import Manifest, read_manifest
+from cxrkit.errors import RadiographError, TrainingError
+from cxrkit.imaging.counterexamples import DRAWN, SIDE, screen
+from cxrkit.imaging.loading import load_radiograph
+from cxrkit.imaging.phantom import phantom
+from cxrkit.imaging.preprocessing import standardise, to_square
+from cxrkit.model.gate import (
+    ARRAYS,
+    CLASSES,
+    GATE_FILE,
+    OTHER,
+    PLACEMENTS,
+    SCREEN,
+    Gate,
+    placed,
+)
+from cxrkit.model.manager import XRayModelManager
+from cxrkit.preset import Preset
+from cxrkit.training.augmentation import augment
+from cxrkit.training.recipe import Augmentation
+from cxrkit.training.sources import Source
+
+Floats = npt.NDArray[np.float32]
+Tell = Callable[[str], None]
+DRAWN_EACH = 3
+"""Drawn counterexamples per training radiograph."""
+
+PHANTOMS, PHANTOM_SEEDS = 16, 1000
+"""Drawn chests among the radiographs, so that the page can be tried without a patient; and their first seed."""
+
+AXES = 48
+PENALTY = 0.003
+"""Inverse of the classifier's L2 penalty."""
+
+DISTANCE_QUANTILE, CLASS_QUANTILE, EVIDENCE_QUANTILE = 0.995, 0.997, 0.95
+"""Shares of the validation radiographs that stay within a limit."""
+
+_CHANGES = Augmentation(
+    rotation=8, shift=0.05, zoom=0.15, aspect=0.15, brightness=0.1, contrast=0.3, gamma=0.3, blur=0.006, noise=0.02
+)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many radiographs of each source are taken, drawn at random."""
+
+    training: int = 100
+    validation: int = 80
+
+
+def fit_gate(folder: Path, sources: Sequence[Source], counts: Counts, *, seed: int, command: str, tell: Tell) -> Preset:
+    """Fit the gate of the preset in a folder and write it and the card.
+
+    The classifier learns from training radiographs and drawn phantoms, each turned and inverted in every way, and from
+    counterexamples; distances are from those radiographs as they are. The limits are quantiles of the validation
+    radiographs, none of which was fitted on. Measures in the card belong to the gate before, and are removed.
+
+    Raises
+    ------
+    TrainingError
+        No source has validation rows.
+    ManifestError
+        A table cannot be read.
+    """
+    preset = Preset.load(folder)
+    manager = XRayModelManager(dataclasses.replace(preset, quality_gate=None))
+    random = np.random.default_rng(seed)
+    parts = [_split(source, preset, seed) for source in sources]
+    training = [path for part, _ in parts for path in _drawn(part, counts.training, random)]
+    validation = [path for _, part in parts if part is not None for path in _drawn(part, counts.validation, random)]
+    if len(validation) < 50:
+        raise TrainingError(
+            f"There are {len(validation)} validation radiographs to fix the limits on, fewer than 50.",
+            "Give tables with a split val, or cut one out with --hold-out 0.2.",
+        )
+    described: list[Floats] = []
+    classes: list[int] = []
+    phantoms = (phantom(PHANTOM_SEEDS + k).pixels for k in range(PHANTOMS))
+    lessons = chain((load_radiograph(path).pixels for path in training), phantoms)
+    for number, pixels in enumerate(lessons, start=1):
+        pictures, labels = zip(*_lesson(pixels, random), strict=True)
+        described.append(_describe(manager, pictures))
+        classes += labels
+        if number % 20 == 0:
+            tell(f"{number} of {len(training) + PHANTOMS} radiographs and phantoms, {len(classes)} pictures")
+    tell(f"computing the features of {len(validation)} validation radiographs")
+    held, shares = [], []
+    for path in validation:
+        radiograph = load_radiograph(path)
+        held.append(_describe(manager, [to_square(radiograph.pixels, "squash", SIDE)]))
+        reading = manager.read(radiograph)
+        shares.append([reading.explanations[finding].outside_lungs for finding in preset.findings])
+    gate = _fit(np.concatenate(described), np.array(classes), np.concatenate(held), seed)
+    record = QualityGate(
+        file=GATE_FILE,
+        sha256=gate.save(folder / GATE_FILE),
+        weights_sha256=preset.weights_sha256,
+        data=tuple(dict.fromkeys(f"{part.source} of {Path(part.images[0]).parent.parent.name}" for part, _ in parts)),
+        images=len(training),
+        validation_images=len(validation),
+        evidence_limits=_evidence_limits(preset.findings, shares),
+        seed=seed,
+        command=command,
+    )
+    fitted = dataclasses.replace(preset, quality_gate=record)
+    fitted.save(folder)
+    return fitted
+
+
+def _split(source: Source, preset: Preset, seed: int) -> tuple[Manifest, Manifest | None]:
+    whole = read_manifest(
+        source.manifest,
+        preset.findings,
+        images=source.images,
+        split=source.split,
+        label_map=source.label_map,
+        allow_unlabelled=True,
+        only=source.only,
+    )
+    split = whole.table["split"].to_numpy(dtype=np.str_) if "split" in whole.table.columns else None
+    training = whole if split is None else whole.subset(split == "train")
+    if source.hold_out is not None:
+        rows, held = hold_out(training, source.hold_out, source.group_by, seed)
+        return training.subset(rows), training.subset(held)
+    return training, whole.subset(split == "val") if split is not None and (split == "val").any() else None
+
+
+def _drawn(manifest: Manifest, most: int, random: np.random.Generator) -> list[Path]:
+    """At most `most` images, one of each patient before a second of any."""
+    order = random.permutation(len(manifest))
+    seen: dict[str, int] = {}
+    turn = []
+    for row, patient in zip(order.tolist(), manifest.patients()[order].tolist(), strict=True):
+        seen[patient] = seen.get(patient, 0) + 1
+        turn.append((seen[patient], row))
+    chosen = [row for _, row in sorted(turn, key=lambda pair: pair[0])][:most]
+    readable = []
+    for row in chosen:
+        try:
+            load_radiograph(manifest.images[row])
+        except RadiographError:
+            continue
+        readable.append(manifest.images[row])
+    return readable
+
+
+def _lesson(pixels: Floats, random: np.random.Generator) -> Iterator[tuple[Floats, int]]:
+    """Pictures made of one radiograph, with their classes; the first is the radiograph itself."""
+    square = to_square(pixels, "squash", SIDE)
+    yield square, 0
+    for number in range(len(PLACEMENTS)):
+        yield placed(augment(square, _CHANGES, random), number), number
+    yield screen(random, pixels), SCREEN
+    for kind in random.choice(sorted(DRAWN), DRAWN_EACH, replace=False).tolist():
+        yield DRAWN[kind](random, pixels), OTHER
+
+
+def _describe(manager: XRayModelManager, pictures: Sequence[Floats]) -> Floats:
+    preset = manager.preset
+    squares = np.stack([to_square(p, preset.geometry, preset.input_size, preset.border) for p in pictures])
+    return manager.describe(standardise(squares, preset.intensity))
+
+
+def _fit(described: Floats, classes: npt.NDArray[np.int64], held: Floats, seed: int) -> Gate:
+    centre = described.mean(axis=0)
+    scale = described.std(axis=0) + 0.1 * float(described.std(axis=0).mean())  # a dead channel must not count
+    standard = (described - centre) / scale
+    classifier = LogisticRegression(C=PENALTY, max_iter=1000).fit(standard, classes)
+    if classifier.classes_.tolist() != list(range(CLASSES)):
+        raise TrainingError("The radiographs are too few for every kind of counterexample.", "Give more of them.")
+    upright = standard[classes == 0]
+    axes = PCA(min(AXES, len(upright) - 1), random_state=seed).fit(upright)
+    spread = np.sqrt(axes.explained_variance_)
+    gate = Gate(
+        **{
+            name: np.asarray(value, dtype=np.float32)
+            for name, value in zip(
+                ARRAYS,
+                (
+                    centre,
+                    scale,
+                    classifier.coef_.T,
+                    classifier.intercept_,
+                    axes.components_.T,
+                    spread,
+                    axes.mean_,
+                    axes.transform(upright) / spread,
+                    np.ones(5),
+                ),
+                strict=True,
+            )
+        }
+    )
+    scores = gate.scores(held)
+    limits = np.concatenate(
+        [
+            np.quantile(scores[:, :2], DISTANCE_QUANTILE, axis=0),
+            np.maximum(np.quantile(scores[:, 2:], CLASS_QUANTILE, axis=0), 0),
+        ]
+    )
+    return dataclasses.replace(gate, limits=limits.astype(np.float32))
+
+
+def _evidence_limits(findings: Sequence[str], shares: Sequence[Sequence[float | None]]) -> dict[str, float]:
+    limits = {}
+    for k, finding in enumerate(findings):
+        known = [row[k] for row in shares if row[k] is not None]
+        if len(known) >= 50:
+            limits[finding] = round(float(np.quantile(np.array(known, dtype=float), EVIDENCE_QUANTILE)), 4)
+    return limits
