@@ -3,7 +3,8 @@
 Without --training: a reading with all maps against the bare trunk, Keras' predict and tape Grad-CAM.
 
 With --files: reading a PNG of 256 x 256 and a DICOM file of 2000 x 2000 pixels in a process of its own, as the
-dashboard does with uploads, against reading it here, and what the process adds in milliseconds.
+dashboard does with uploads, against reading it here, and what the process adds in milliseconds: in all, and of
+processor time, which is what --check bounds, because other programs hardly change it.
 
 With --training: a step of DenseNet-121 with 14 findings as this project trains it (fused batch normalisation,
 AdamW, clipped gradients, weighted cross-entropy) against the same step in plain PyTorch, and a step of a frozen
@@ -28,7 +29,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 from cxrkit.errors import CxrError
 
 BOUNDS = {"reading_with_all_maps_to_trunk": 1.3, "step_to_torch": 1.2, "cached_features_to_backbone": 0.2}
-ADDED_MS = {"png_256_added": 20.0, "dicom_2000_added": 20.0}
+ADDED_MS = {"png_256_added_work": 20.0, "dicom_2000_added_work": 20.0}
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -45,7 +46,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--rounds", type=int, help="rounds in which the ways alternate (default: 15, with --training 5)")
     add("--json", type=Path, metavar="FILE", help="write the numbers here too")
     bounds = ", ".join(f"{name} {bound}" for name, bound in BOUNDS.items())
-    added = "milliseconds for a file more than 20"
+    added = "processor time of a file over 20 ms"
     add("--check", action="store_true", help=f"exit 1 when a ratio is over its bound ({bounds}), or added {added}")
     return parser.parse_args(arguments)
 

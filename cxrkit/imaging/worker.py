@@ -69,6 +69,11 @@ class Pool:
         finally:
             self._turns.release()
 
+    def idle(self) -> tuple[WorkerProcess, ...]:
+        """The processes that wait for a file."""
+        with self._lock:
+            return tuple(self._idle)
+
     def close(self) -> None:
         """End all processes, at work or not."""
         with self._lock:

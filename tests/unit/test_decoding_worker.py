@@ -421,7 +421,8 @@ def test_errors_are_looked_up_among_those_of_cxrkit(pool: Pool) -> None:
 
 def test_the_benchmark_measures_both_ways() -> None:
     figures = compare(rounds=1)["median_ms"]
-    assert set(figures) == {f"{kind}_{way}" for kind in ("png_256", "dicom_2000") for way in ("here", "apart", "added")}
+    ways = ("here", "apart", "added", "added_work")
+    assert set(figures) == {f"{kind}_{way}" for kind in ("png_256", "dicom_2000") for way in ways}
     assert figures["dicom_2000_apart"] > figures["png_256_here"] > 0
 
 
