@@ -2,7 +2,7 @@
 
 Models are shared by all sessions. What belongs to a patient never is: radiographs lie in the
 session's own state and readings in session-scoped caches, both bounded, both emptied by
-`clear_patient`. Keys are sha256 sums, never arrays.
+`clear_patient`. Keys are sha256 sums and the number of the display, never arrays.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from cxrkit.errors import CxrError, PresetNotFound
 from cxrkit.imaging import worker
 from cxrkit.imaging.burned_in import find_text
 from cxrkit.imaging.phantom import phantom
-from cxrkit.imaging.worker import load_untrusted
+from cxrkit.imaging.worker import load_untrusted_with_alternatives
 from cxrkit.preset import CARD, Preset, list_presets
 from cxrkit.radiograph import Radiograph
 from cxrkit.reading import Box, Reading
@@ -32,11 +32,14 @@ from cxrkit.reading import Box, Reading
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+    from cxrkit.imaging.alternatives import Alternatives
     from cxrkit.model.manager import XRayModelManager
 
 KEPT_RADIOGRAPHS = 3
 CHOSEN_FINDING = "chosen_finding"  # session key: the finding that the reader looks at
+CHOSEN_DISPLAY = "chosen_display"  # session key: the field with the radiograph's windows and look-up tables
 _RADIOGRAPHS, _SHOWN, _FAILURE, _INTAKES = "radiographs", "shown_radiograph", "intake_failure", "intakes"
+_ALTERNATIVES = "alternatives"  # the displays of the radiograph that is shown, and of no other
 _CHOICES = "kept_choices"
 BLANKING = ("blank_suspected", "blank_own", "blank_across", "blank_down")  # session keys: what is blanked, and where
 
@@ -126,13 +129,13 @@ def take_upload() -> None:
     st.session_state[_INTAKES] = st.session_state.get(_INTAKES, 0) + 1
     st.session_state[_FAILURE] = None
     try:
-        _keep(load_untrusted(upload.getvalue(), name=upload.name))
+        _keep(*load_untrusted_with_alternatives(upload.getvalue(), name=upload.name))
     except CxrError as error:
         st.session_state[_FAILURE] = error
-        st.session_state[_SHOWN] = None
+        st.session_state[_SHOWN] = st.session_state[_ALTERNATIVES] = None
     except Exception as error:
         st.session_state[_FAILURE] = incident(error)
-        st.session_state[_SHOWN] = None
+        st.session_state[_SHOWN] = st.session_state[_ALTERNATIVES] = None
     finally:
         _forget_file(upload)
 
@@ -149,6 +152,19 @@ def shown_radiograph() -> Radiograph | None:
     return kept.get(st.session_state.get(_SHOWN) or "")
 
 
+def displays() -> tuple[int, ...]:
+    """Numbers of the displays that the shown radiograph can be seen in, where there are several."""
+    others: Alternatives | None = st.session_state.get(_ALTERNATIVES)
+    return () if others is None else others.choices
+
+
+def choose_display(display: int) -> None:
+    """Show the radiograph with another of its windows or look-up tables; it is then read anew."""
+    radiograph, others = shown_radiograph(), st.session_state.get(_ALTERNATIVES)
+    if radiograph is not None and others is not None:
+        st.session_state[_RADIOGRAPHS][radiograph.sha256] = others.show(radiograph, display)
+
+
 def intake_failure() -> CxrError | str | None:
     """Why the last upload could not be read: an error, or an incident's number."""
     failure: CxrError | str | None = st.session_state.get(_FAILURE)
@@ -157,7 +173,7 @@ def intake_failure() -> CxrError | str | None:
 
 def clear_patient() -> None:
     """Forget radiographs, readings, pictures and files of this session (a widget's callback)."""
-    for key in (_RADIOGRAPHS, _SHOWN, _FAILURE, CHOSEN_FINDING):
+    for key in (_RADIOGRAPHS, _ALTERNATIVES, _SHOWN, _FAILURE, CHOSEN_FINDING, CHOSEN_DISPLAY):
         st.session_state.pop(key, None)
     st.session_state[_INTAKES] = st.session_state.get(_INTAKES, 0) + 1
     forget_choices(*BLANKING)
@@ -165,14 +181,15 @@ def clear_patient() -> None:
         cache.clear()
 
 
-def _keep(radiograph: Radiograph) -> None:
+def _keep(radiograph: Radiograph, alternatives: Alternatives | None = None) -> None:
     kept: dict[str, Radiograph] = st.session_state.setdefault(_RADIOGRAPHS, {})
     kept.pop(radiograph.sha256, None)
     kept[radiograph.sha256] = radiograph
     while len(kept) > KEPT_RADIOGRAPHS:
         kept.pop(next(iter(kept)))
-    st.session_state[_SHOWN] = radiograph.sha256
-    st.session_state.pop(CHOSEN_FINDING, None)  # a new radiograph opens at its own foremost finding
+    st.session_state[_SHOWN], st.session_state[_ALTERNATIVES] = radiograph.sha256, alternatives
+    for key in (CHOSEN_FINDING, CHOSEN_DISPLAY):  # a new radiograph opens at its own foremost finding, as its file says
+        st.session_state.pop(key, None)
     forget_choices(*BLANKING)
 
 
@@ -191,33 +208,33 @@ def read(radiograph: Radiograph, preset: Preset) -> Reading:
     """The reading of a radiograph by a preset; computed once per session."""
     model = manager(preset)
     card = _digest(Path(preset.folder) / CARD)
-    return _reading(radiograph.sha256, preset.weights_sha256, card, radiograph, model)
+    return _reading(radiograph.key, preset.weights_sha256, card, radiograph, model)
 
 
 @st.cache_resource(scope="session", max_entries=8, ttl="8h", show_spinner=False)
 def _reading(
-    radiograph_sha256: str, weights_sha256: str, card_sha256: str, _radiograph: Radiograph, _model: XRayModelManager
+    radiograph_key: str, weights_sha256: str, card_sha256: str, _radiograph: Radiograph, _model: XRayModelManager
 ) -> Reading:
     return _model.read(_radiograph)
 
 
 def display_copy(radiograph: Radiograph) -> overlay.DisplayCopy:
     """The compressed picture of a radiograph that the page shows."""
-    return _display_copy(radiograph.sha256, radiograph)
+    return _display_copy(radiograph.key, radiograph)
 
 
 @st.cache_resource(scope="session", max_entries=KEPT_RADIOGRAPHS, ttl="8h", show_spinner=False)
-def _display_copy(radiograph_sha256: str, _radiograph: Radiograph) -> overlay.DisplayCopy:
+def _display_copy(radiograph_key: str, _radiograph: Radiograph) -> overlay.DisplayCopy:
     return overlay.display_copy(_radiograph)
 
 
 def suspected_text(radiograph: Radiograph) -> tuple[Box, ...]:
     """Boxes of what looks like text in the picture itself."""
-    return _suspected_text(radiograph.sha256, radiograph)
+    return _suspected_text(radiograph.key, radiograph)
 
 
 @st.cache_resource(scope="session", max_entries=KEPT_RADIOGRAPHS, ttl="8h", show_spinner=False)
-def _suspected_text(radiograph_sha256: str, _radiograph: Radiograph) -> tuple[Box, ...]:
+def _suspected_text(radiograph_key: str, _radiograph: Radiograph) -> tuple[Box, ...]:
     return find_text(_radiograph.pixels)
 
 
@@ -225,12 +242,12 @@ def viewer(
     radiograph: Radiograph, reading: Reading, colour_map: str, blanked: tuple[Box, ...] = ()
 ) -> viewer_chart.Figure:
     """The chart of a radiograph with all maps of its reading, and with these boxes black."""
-    return _viewer(radiograph.sha256, reading.weights_sha256, colour_map, blanked, radiograph, reading)
+    return _viewer(radiograph.key, reading.weights_sha256, colour_map, blanked, radiograph, reading)
 
 
 @st.cache_resource(scope="session", max_entries=4, ttl="8h", show_spinner=False)
 def _viewer(
-    radiograph_sha256: str,
+    radiograph_key: str,
     weights_sha256: str,
     colour_map: str,
     blanked: tuple[Box, ...],

@@ -11,6 +11,7 @@ from cxrkit.charts import overlay
 from cxrkit.charts.viewer import VIEWER_CONFIG, empty_viewer, layers_css
 from cxrkit.dashboard import services
 from cxrkit.dashboard.blanking import blank_field, blanked_boxes, blanking_caption
+from cxrkit.dashboard.display_field import display_caption, display_field
 from cxrkit.dashboard.entry import guarded, plain, show_error, show_incident
 from cxrkit.dashboard.findings_panel import axis_html, percent, row_html
 from cxrkit.dashboard.ranking import RULES, Rule, rank, standing
@@ -97,7 +98,7 @@ def quality_line(radiograph: Radiograph, reading: Reading, preset: Preset) -> st
         "crop": f"Only the central square is read, scaled to {side} x {side}.",
     }[preset.geometry]
     border = [f"{preset.border:.1%} of each side is cut off."] if preset.border else []
-    return " ".join([", ".join(f for f in facts if f) + ".", *reading.quality, *border, geometry])
+    return " ".join([", ".join(f for f in facts if f) + ".", *reading.notes, *border, geometry])
 
 
 @st.fragment
@@ -108,6 +109,7 @@ def _picture(radiograph: Radiograph, reading: Reading, choice: Choice, finding: 
     services.recall("map_opacity", round(100 * overlay.Look.opacity))
     services.recall("map_colours", overlay.Look.colour_map)
     services.recall("map_contour", overlay.Look.contour)
+    display_field(radiograph)
     with st.container(key="controls", horizontal=True, vertical_alignment="center"):
         # The key names the finding: choosing a row of the panel must move this field too.
         wanted = st.selectbox(
@@ -142,7 +144,8 @@ def _picture(radiograph: Radiograph, reading: Reading, choice: Choice, finding: 
             alt="Radiograph; the line under it says which map lies over it",
         )
     at = standing(choice.preset, finding, reading.prediction[finding], choice.rule, choice.custom)
-    captions = export_captions(reading, explanation, at.threshold, choice.rule) + blanking_caption(blanked)
+    captions = export_captions(reading, explanation, at.threshold, choice.rule)
+    captions += display_caption(radiograph) + blanking_caption(blanked)
     with st.container(key="below", horizontal=True):
         st.html(
             map_caption(reading, explanation, colours)

@@ -204,7 +204,7 @@ def test_defect_shows_an_incident_number_and_logs_no_identity(
     def broken(data: bytes, *, name: str) -> None:
         raise RuntimeError(f"cannot read {name}")
 
-    monkeypatch.setattr("cxrkit.dashboard.services.load_untrusted", broken)
+    monkeypatch.setattr("cxrkit.dashboard.services.load_untrusted_with_alternatives", broken)
     upload(app, phantom_png(size=256), "Doe_Jane.png")
     (error,) = app.error
     number = re.search(r"incident ([0-9a-f]{8})", error.value)

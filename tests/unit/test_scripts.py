@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cxrkit.imaging.phantom import phantom_dicom
 from cxrkit.model.manager import XRayModelManager
 from cxrkit.preset import Preset
 
@@ -424,6 +425,22 @@ def test_predict_for_a_person(preset, manifest, capsys):
     text = capsys.readouterr().out
     assert "Not a medical device" in text
     assert all(finding in text for finding in Preset.load(preset).findings)
+
+
+def test_predict_with_another_display(preset, manifest, tmp_path, capsys):
+    scan, plain = tmp_path / "scan.dcm", manifest.parent / "images" / "3.png"
+    scan.write_bytes(phantom_dicom(size=128, attributes={"WindowCenter": [2048, 900], "WindowWidth": [4096, 700]}))
+    logits = []
+    for number, name in ((1, "Window 2048 / 4096"), (2, "Window 900 / 700"), (3, "Full range")):
+        assert run("predict", scan, "--preset", preset, "--json", "--display", number) == 0
+        line = capsys.readouterr().out
+        assert f"Shown as display {number} of 3: {name}." in line
+        logits.append([entry["logit"] for entry in json.loads(line)["findings"].values()])
+    assert logits[0] != logits[1] != logits[2]
+    assert run("predict", scan, plain, "--preset", preset, "--display", 4) == 2
+    text = capsys.readouterr().out
+    assert "no such display: it has 3" in text
+    assert "only one way to be displayed" in text
 
 
 def test_predict_without_a_model_is_2(tmp_path, capsys):
