@@ -34,6 +34,7 @@ _log = logging.getLogger(__name__)
 
 def route() -> None:
     """Set up the page, choose it by the address, and run it. Called by ``streamlit_app.py`` alone."""
+    _keep_uploads_in_memory()
     st.set_page_config(page_title="cxrkit", page_icon=str(_ICON), layout="wide")
     pages = {
         READ: st.Page(READ, title="Read", icon=":material/radiology:", default=True),
@@ -47,6 +48,13 @@ def route() -> None:
         st.switch_page(pages[path], query_params=query)
     st.html(_STYLE)
     chosen.run()
+
+
+def _keep_uploads_in_memory() -> None:
+    """Have the server hold an upload in memory while it comes in, not above 1 MB in a file without name."""
+    from starlette.formparsers import MultiPartParser
+
+    MultiPartParser.spool_max_size = 2**31  # maxUploadSize is the limit
 
 
 def begin(page: str) -> None:

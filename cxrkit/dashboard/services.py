@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
+from streamlit import runtime
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 import cxrkit.preset
@@ -172,13 +173,27 @@ def intake_failure() -> CxrError | str | None:
 
 
 def clear_patient() -> None:
-    """Forget radiographs, readings, pictures and files of this session (a widget's callback)."""
+    """Forget radiographs, readings, pictures and files of this session (a widget's callback).
+
+    What is freed is not overwritten: that is the operating system's business, and swap's.
+    """
     for key in (_RADIOGRAPHS, _ALTERNATIVES, _SHOWN, _FAILURE, CHOSEN_FINDING, CHOSEN_DISPLAY):
         st.session_state.pop(key, None)
     st.session_state[_INTAKES] = st.session_state.get(_INTAKES, 0) + 1
     forget_choices(*BLANKING)
     for cache in (_reading, _display_copy, _suspected_text, _viewer):
         cache.clear()
+    _forget_downloads()
+
+
+def _forget_downloads() -> None:
+    """Drop the files that were saved from the page; Streamlit would keep them through another run."""
+    context = get_script_run_ctx()
+    if context is not None:
+        files = runtime.get_instance().media_file_mgr
+        files.clear_session_refs(context.session_id)
+        for _ in range(2):  # the first round only marks a download
+            files.remove_orphaned_files()
 
 
 def _keep(radiograph: Radiograph, alternatives: Alternatives | None = None) -> None:

@@ -71,7 +71,7 @@ def main() -> int:
             channel.send(head, arrays)
         except OSError:
             return 0
-        del arrays
+        del head, arrays
         end_after(0)
 
 
