@@ -1,6 +1,6 @@
 """One radiograph in, one reading out."""
 
-from cxrkit.dashboard import services, sidebar, widgets
+from cxrkit.dashboard import quality_view, services, sidebar, widgets
 from cxrkit.dashboard.entry import READ, begin, guarded, not_a_device
 
 begin(READ)
@@ -12,13 +12,19 @@ def page() -> None:
     not_a_device(choice.preset.notice)
     widgets.intake()
     radiograph = services.shown_radiograph()
-    reading = services.read(radiograph, choice.preset) if radiograph is not None else None
-    finding = sidebar.chosen_finding(choice, reading)
+    reading = None
+    if radiograph is not None:
+        radiograph, reading = services.read(radiograph, choice.preset)
+    shown = None if reading is None or reading.quality.refused else reading
+    finding = sidebar.chosen_finding(choice, shown)
     sidebar.explain_choice(choice, finding)
     if radiograph is None or reading is None:
         widgets.welcome()
         services.manager(choice.preset)  # loaded while the reader looks for a file
+    elif shown is None:
+        quality_view.refusal(radiograph, reading)
     else:
+        quality_view.remarks(reading)
         widgets.reading_view(radiograph, reading, choice, finding)
 
 

@@ -2,7 +2,7 @@
 
 Models are shared by all sessions. What belongs to a patient never is: radiographs lie in the
 session's own state and readings in session-scoped caches, both bounded, both emptied by
-`clear_patient`. Keys are sha256 sums and the number of the display, never arrays.
+`clear_patient`. Keys are sums of the source with what was done to it, never arrays.
 """
 
 from __future__ import annotations
@@ -25,8 +25,10 @@ from cxrkit.errors import CxrError, PresetNotFound
 from cxrkit.imaging import worker
 from cxrkit.imaging.burned_in import find_text
 from cxrkit.imaging.phantom import phantom
+from cxrkit.imaging.quality import corrected
 from cxrkit.imaging.worker import load_untrusted_with_alternatives
 from cxrkit.preset import CARD, Preset, list_presets
+from cxrkit.quality import Correction
 from cxrkit.radiograph import Radiograph
 from cxrkit.reading import Box, Reading
 
@@ -41,6 +43,7 @@ CHOSEN_FINDING = "chosen_finding"  # session key: the finding that the reader lo
 CHOSEN_DISPLAY = "chosen_display"  # session key: the field with the radiograph's windows and look-up tables
 _RADIOGRAPHS, _SHOWN, _FAILURE, _INTAKES = "radiographs", "shown_radiograph", "intake_failure", "intakes"
 _ALTERNATIVES = "alternatives"  # the displays of the radiograph that is shown, and of no other
+_OVERRIDDEN, _AS_THEY_LIE = "overridden", "as_they_lie"  # keys of radiographs whose refusal, or correction, was undone
 _CHOICES = "kept_choices"
 BLANKING = ("blank_suspected", "blank_own", "blank_across", "blank_down")  # session keys: what is blanked, and where
 
@@ -177,11 +180,20 @@ def clear_patient() -> None:
 
     What is freed is not overwritten: that is the operating system's business, and swap's.
     """
-    for key in (_RADIOGRAPHS, _ALTERNATIVES, _SHOWN, _FAILURE, CHOSEN_FINDING, CHOSEN_DISPLAY):
+    for key in (
+        _RADIOGRAPHS,
+        _ALTERNATIVES,
+        _SHOWN,
+        _FAILURE,
+        _OVERRIDDEN,
+        _AS_THEY_LIE,
+        CHOSEN_FINDING,
+        CHOSEN_DISPLAY,
+    ):
         st.session_state.pop(key, None)
     st.session_state[_INTAKES] = st.session_state.get(_INTAKES, 0) + 1
     forget_choices(*BLANKING)
-    for cache in (_reading, _display_copy, _suspected_text, _viewer):
+    for cache in (_reading, _corrected, _display_copy, _suspected_text, _viewer):
         cache.clear()
     _forget_downloads()
 
@@ -219,18 +231,59 @@ def _forget_file(upload: UploadedFile) -> None:
 # -- readings ----------------------------------------------------------------------------------
 
 
-def read(radiograph: Radiograph, preset: Preset) -> Reading:
-    """The reading of a radiograph by a preset; computed once per session."""
+def read(radiograph: Radiograph, preset: Preset) -> tuple[Radiograph, Reading]:
+    """The reading of a radiograph by a preset, computed once per session; and the radiograph as it was read.
+
+    A picture that lies wrongly is put into place, unless the reader undid that.
+    """
     model = manager(preset)
     card = _digest(Path(preset.folder) / CARD)
-    return _reading(radiograph.key, preset.weights_sha256, card, radiograph, model)
+    as_it_lies = radiograph.key in st.session_state.get(_AS_THEY_LIE, ())
+    reading = _reading(radiograph.key, as_it_lies, preset.weights_sha256, card, radiograph, model)
+    if radiograph.key in st.session_state.get(_OVERRIDDEN, ()) and reading.quality.refused:
+        reading = reading.override()
+    if not reading.quality.correction:
+        return radiograph, reading
+    return _corrected(radiograph.key, reading.quality.correction, radiograph), reading
 
 
 @st.cache_resource(scope="session", max_entries=8, ttl="8h", show_spinner=False)
 def _reading(
-    radiograph_key: str, weights_sha256: str, card_sha256: str, _radiograph: Radiograph, _model: XRayModelManager
+    radiograph_key: str,
+    as_it_lies: bool,
+    weights_sha256: str,
+    card_sha256: str,
+    _radiograph: Radiograph,
+    _model: XRayModelManager,
 ) -> Reading:
-    return _model.read(_radiograph)
+    return _model.read(_radiograph, correct=not as_it_lies)
+
+
+@st.cache_resource(scope="session", max_entries=1, ttl="8h", show_spinner=False)
+def _corrected(radiograph_key: str, corrections: tuple[Correction, ...], _radiograph: Radiograph) -> Radiograph:
+    return corrected(_radiograph, corrections)
+
+
+def ask_all_the_same() -> None:
+    """Show the reading of the radiograph in spite of its refusal (a widget's callback)."""
+    _mark_shown(_OVERRIDDEN, marked=True)
+
+
+def leave_as_it_lies() -> None:
+    """Undo that the radiograph was turned or inverted (a widget's callback)."""
+    _mark_shown(_AS_THEY_LIE, marked=True)
+
+
+def put_into_place() -> None:
+    """Turn and invert the radiograph again, as proposed (a widget's callback)."""
+    _mark_shown(_AS_THEY_LIE, marked=False)
+
+
+def _mark_shown(key: str, *, marked: bool) -> None:
+    radiograph = shown_radiograph()
+    if radiograph is not None:
+        others = set(st.session_state.get(key, ())) - {radiograph.key}
+        st.session_state[key] = others | {radiograph.key} if marked else others
 
 
 def display_copy(radiograph: Radiograph) -> overlay.DisplayCopy:

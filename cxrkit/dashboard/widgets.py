@@ -9,10 +9,10 @@ import streamlit as st
 from cxrkit.card import MINIMUM_POSITIVES
 from cxrkit.charts import overlay
 from cxrkit.charts.viewer import VIEWER_CONFIG, empty_viewer, layers_css
-from cxrkit.dashboard import services
+from cxrkit.dashboard import quality_view, services
 from cxrkit.dashboard.blanking import blank_field, blanked_boxes, blanking_caption
 from cxrkit.dashboard.display_field import display_caption, display_field
-from cxrkit.dashboard.entry import guarded, plain, show_error, show_incident
+from cxrkit.dashboard.entry import guarded, show_error, show_incident
 from cxrkit.dashboard.findings_panel import axis_html, percent, row_html
 from cxrkit.dashboard.ranking import RULES, Rule, rank, standing
 from cxrkit.dashboard.sidebar import Choice, choose
@@ -76,8 +76,6 @@ def welcome() -> None:
 
 def reading_view(radiograph: Radiograph, reading: Reading, choice: Choice, finding: str) -> None:
     """Radiograph with map on the left, findings on the right (below it on a narrow screen)."""
-    for warning in reading.warnings:
-        st.warning(plain(warning), icon=":material/warning:")
     with st.container(key="reading", horizontal=True):
         left, right = st.container(key="picture"), st.container(key="findings")
     with right:  # first: numbers reach the reader before the picture is composed
@@ -193,8 +191,18 @@ def map_caption(reading: Reading, explanation: Explanation, colours: str) -> str
     scale = f'<span class="cx-ramp" style="background:linear-gradient(90deg,{ramp})"></span>'
     return (
         f'<p class="cx-caption"><b>{label}</b> {scale} '
-        f"0 to peak, {GRID_CAPTION.format(rows=rows, columns=columns)}.{compared}</p>"
+        f"0 to peak, {GRID_CAPTION.format(rows=rows, columns=columns)}.{compared}{escape(_place(explanation))}</p>"
     )
+
+
+def _place(explanation: Explanation) -> str:
+    """How much of the evidence lies outside of the lungs, and whether that is more than usual."""
+    if explanation.outside_lungs is None:
+        return ""
+    said = f" {percent(explanation.outside_lungs)} of the evidence lies outside the lungs"
+    if not explanation.unusual_place or explanation.outside_limit is None:
+        return said + "."
+    return f"{said}, more than in 95 % of the validation radiographs ({percent(explanation.outside_limit)}): beware."
 
 
 def export_captions(reading: Reading, explanation: Explanation, threshold: float | None, rule: Rule) -> tuple[str, ...]:
@@ -208,6 +216,7 @@ def export_captions(reading: Reading, explanation: Explanation, threshold: float
     return (
         f"{label}: {percent(reading.prediction[explanation.finding])} ({against}). {shown}",
         f"{reading.preset} {reading.weights_sha256[:8]}, image {reading.radiograph_sha256[:8]}. {reading.notice}",
+        *filter(None, [quality_view.caption(reading.quality)]),
         reading.disclaimer,
     )
 

@@ -163,7 +163,10 @@ class XRayModelManager:
 
     def read_tensor(self, tensor: Floats, radiograph: Radiograph) -> Reading:
         """`read` for a radiograph that was preprocessed already into `tensor` (1, S, S, 3), as it lies."""
-        features = self.runtime.features(tensor)
+        return self.read_features(self.runtime.features(tensor), radiograph)
+
+    def read_features(self, features: Floats, radiograph: Radiograph) -> Reading:
+        """`read` for a radiograph whose (1, H, W, K) feature maps are known, as it lies."""
         logits = self._head.logits(features)[0]
         maps = grad_cam(features[0], self._head.alpha(features[0]))
         maps.setflags(write=False)
@@ -198,9 +201,9 @@ class XRayModelManager:
             lungs=lungs,
         )
 
-    def describe(self, tensors: Floats) -> Floats:
-        """(n, S, S, 3) preprocessed pictures -> (n, D) descriptors, which the quality gate looks at."""
-        return descriptor(self.runtime.features(tensors), self._head)
+    def describe(self, features: Floats) -> Floats:
+        """(n, H, W, K) feature maps -> (n, D) descriptors, which the quality gate looks at."""
+        return descriptor(features, self._head)
 
     def _quality(self, radiograph: Radiograph, features: Floats, lungs: Mask | None) -> QualityReport:
         """The report on one picture as it lies, from its (1, H, W, K) feature maps and its lungs."""
@@ -211,7 +214,7 @@ class XRayModelManager:
             issues.append(QualityIssue("cropped", "warn"))
         if self.gate is None:
             return QualityReport(ordered(issues))
-        verdict = self.gate.judge(descriptor(features, self._head))
+        verdict = self.gate.judge(self.describe(features))
         if verdict.proposed:
             issues += [QualityIssue("inverted" if s == "invert" else "rotated", "warn") for s in verdict.proposed]
         else:

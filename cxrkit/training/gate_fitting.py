@@ -104,8 +104,9 @@ def fit_gate(folder: Path, sources: Sequence[Source], counts: Counts, *, seed: i
     held, shares = [], []
     for path in validation:
         radiograph = load_radiograph(path)
-        held.append(_describe(manager, [to_square(radiograph.pixels, "squash", SIDE)]))
-        reading = manager.read(radiograph)
+        features = manager.runtime.features(manager.preprocess(radiograph))
+        held.append(manager.describe(features))
+        reading = manager.read_features(features, radiograph)
         shares.append([reading.explanations[finding].outside_lungs for finding in preset.findings])
     gate = _fit(np.concatenate(described), np.array(classes), np.concatenate(held), seed)
     record = QualityGate(
@@ -175,7 +176,7 @@ def _lesson(pixels: Floats, random: np.random.Generator) -> Iterator[tuple[Float
 def _describe(manager: XRayModelManager, pictures: Sequence[Floats]) -> Floats:
     preset = manager.preset
     squares = np.stack([to_square(p, preset.geometry, preset.input_size, preset.border) for p in pictures])
-    return manager.describe(standardise(squares, preset.intensity))
+    return manager.describe(manager.runtime.features(standardise(squares, preset.intensity)))
 
 
 def _fit(described: Floats, classes: npt.NDArray[np.int64], held: Floats, seed: int) -> Gate:

@@ -234,7 +234,7 @@ def test_clear_patient_forgets_radiographs_readings_and_files(
 
     calls: list[str] = []
     read = XRayModelManager.read
-    monkeypatch.setattr(XRayModelManager, "read", lambda m, r: (calls.append(r.sha256), read(m, r))[1])
+    monkeypatch.setattr(XRayModelManager, "read", lambda m, r, **how: (calls.append(r.sha256), read(m, r, **how))[1])
     upload(app, phantom_png(size=256), "a.png")
     app.radio[0].set_value("screening").run()
     assert len(calls) == 1  # a rerun does not infer again

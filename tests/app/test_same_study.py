@@ -62,7 +62,7 @@ def test_by_the_page(
 ) -> None:
     seen, read = [], services.read
 
-    def noted(radiograph: Radiograph, preset: Preset) -> Reading:
+    def noted(radiograph: Radiograph, preset: Preset) -> tuple[Radiograph, Reading]:
         seen.append(read(radiograph, preset))
         return seen[-1]
 
@@ -72,7 +72,7 @@ def test_by_the_page(
         seen.clear()
         upload(app, data, name)
         assert not app.exception
-        pages.append(seen[-1].prediction)
+        pages.append(seen[-1][1].prediction)
     one, other = pages
     assert one is not other
     assert max(abs(one[finding] - other[finding]) for finding in one) < 1e-3

@@ -82,8 +82,9 @@ def gated(tiny_folder, tmp_path):
         folder = tmp_path / "tiny"
         folder.mkdir(exist_ok=True)
         (folder / preset.weights_file).write_bytes((tiny_folder / "tiny" / preset.weights_file).read_bytes())
-        size = XRayModelManager(preset).describe(np.zeros((1, preset.input_size, preset.input_size, 3), np.float32))
-        sha256 = make_gate(size.shape[1], **options).save(folder / GATE_FILE)
+        manager = XRayModelManager(preset)
+        described = manager.describe(manager.runtime.features(manager.preprocess(radiograph(0))))
+        sha256 = make_gate(described.shape[1], **options).save(folder / GATE_FILE)
         record = QualityGate(GATE_FILE, sha256, preset.weights_sha256, ("made up",), 6, 6, {"Mass": 0.5}, 0, "none")
         dataclasses.replace(preset, quality_gate=record).save(folder)
         return Preset.load(folder)
