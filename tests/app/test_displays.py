@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 
@@ -13,6 +14,7 @@ from cxrkit.dashboard.display_field import display_caption
 from cxrkit.imaging.loading import load_radiograph
 from cxrkit.imaging.phantom import phantom_dicom, phantom_png
 from cxrkit.model.manager import XRayModelManager
+from cxrkit.quality import QualityIssue, QualityReport
 from cxrkit.radiograph import Radiograph
 from tests.app.conftest import page_text
 
@@ -125,3 +127,24 @@ def test_an_exported_picture_names_its_display(app: AppTest, upload: Upload, mon
     assert made[0] == ("Display 1 of 3: Window 2048 / 4096.",)
     assert ("Display 2 of 3: Window 1400 / 900.",) in made
     assert made[-1] == ()
+
+
+def test_a_refused_picture_can_be_looked_at_in_another_display(
+    app: AppTest, upload: Upload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    method = XRayModelManager.read
+    refused = QualityReport(issues=(QualityIssue("not-frontal-chest", "refuse"),))
+
+    def of_the_first(manager, radiograph, **words):  # type: ignore[no-untyped-def]
+        reading = method(manager, radiograph, **words)
+        return reading if radiograph.display else dataclasses.replace(reading, quality=refused)
+
+    monkeypatch.setattr(XRayModelManager, "read", of_the_first)
+    upload(app, SEVERAL, "scan.dcm")
+    assert not app.get("plotly_chart")
+    fields(app)[0].set_value(1).run()
+    assert not app.exception
+    assert len(app.get("plotly_chart")) == 1
+    assert fields(app)[0].value == 1
+    fields(app)[0].set_value(0).run()
+    assert not app.get("plotly_chart")
