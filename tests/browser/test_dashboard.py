@@ -240,8 +240,14 @@ def test_unreadable_file_leaves_the_page_usable(server: str, browser: sync_api.B
 
 
 def test_the_screenshots_of_the_documents_are_taken_by_a_command(tmp_path):
+    """Where there is no network but loopback, if this computer can do that: server, reading and browser need none."""
+    offline = ["bash", str(REPOSITORY / ".ci" / "offline")]
+    possible = subprocess.run([*offline, "true"], stderr=subprocess.DEVNULL).returncode == 0
+    assert possible or os.environ.get("CI") != "true"
     command = [sys.executable, "scripts/take_screenshots.py", "--out", str(tmp_path)]
-    subprocess.run(command, cwd=REPOSITORY, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [*(offline if possible else []), *command], cwd=REPOSITORY, check=True, stdout=subprocess.DEVNULL
+    )
     sizes, colours = {}, {}
     for path in tmp_path.iterdir():
         with Image.open(path) as picture:
