@@ -245,9 +245,7 @@ def test_the_screenshots_of_the_documents_are_taken_by_a_command(tmp_path):
     possible = subprocess.run([*offline, "true"], stderr=subprocess.DEVNULL).returncode == 0
     assert possible or os.environ.get("CI") != "true"
     command = [sys.executable, "scripts/take_screenshots.py", "--out", str(tmp_path)]
-    subprocess.run(
-        [*(offline if possible else []), *command], cwd=REPOSITORY, check=True, stdout=subprocess.DEVNULL
-    )
+    subprocess.run([*(offline if possible else []), *command], cwd=REPOSITORY, check=True, stdout=subprocess.DEVNULL)
     sizes, colours = {}, {}
     for path in tmp_path.iterdir():
         with Image.open(path) as picture:
