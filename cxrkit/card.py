@@ -204,7 +204,8 @@ class QualityGate:
     images, validation_images
         How many radiographs it was fitted on, and how many fixed its limits.
     evidence_limits
-        Finding -> share of a map's evidence outside of the lungs that 95 % of the validation radiographs stay below.
+        Finding -> share of a map's evidence outside of the lungs that 95 % of the validation radiographs stay below
+        which the model calls positive.
     seed, command
         Of the random draws, and the line that made it.
     measures

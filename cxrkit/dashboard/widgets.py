@@ -202,7 +202,9 @@ def _place(explanation: Explanation) -> str:
     said = f" {percent(explanation.outside_lungs)} of the evidence lies outside the lungs"
     if not explanation.unusual_place or explanation.outside_limit is None:
         return said + "."
-    return f"{said}, more than in 95 % of the validation radiographs ({percent(explanation.outside_limit)}): beware."
+    return (
+        f"{said}, more than in 95 % of positive validation radiographs ({percent(explanation.outside_limit)}): beware."
+    )
 
 
 def export_captions(reading: Reading, explanation: Explanation, threshold: float | None, rule: Rule) -> tuple[str, ...]:

@@ -78,9 +78,10 @@ class Verdict:
 
     def issues(self) -> tuple[QualityIssue, ...]:
         """Reasons to refuse; how the picture lies is not among them."""
-        if self.screen:
-            return (QualityIssue("screenshot", "refuse"),)
-        return (QualityIssue("not-frontal-chest", "refuse"),) if self.other or self.distance > 1 else ()
+        found = [QualityIssue("screenshot", "refuse")] if self.screen else []
+        if self.other or self.distance > 1:
+            found.append(QualityIssue("not-frontal-chest", "refuse"))
+        return tuple(found)
 
 
 @dataclass(frozen=True, eq=False)

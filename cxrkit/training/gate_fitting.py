@@ -33,6 +33,7 @@ from cxrkit.model.gate import (
 )
 from cxrkit.model.manager import XRayModelManager
 from cxrkit.preset import Preset
+from cxrkit.reading import Reading
 from cxrkit.training.augmentation import augment
 from cxrkit.training.recipe import Augmentation
 from cxrkit.training.sources import Source
@@ -51,6 +52,9 @@ PENALTY = 0.003
 
 DISTANCE_QUANTILE, CLASS_QUANTILE, EVIDENCE_QUANTILE = 0.995, 0.997, 0.95
 """Shares of the validation radiographs that stay within a limit."""
+
+FEWEST = 30
+"""Radiographs on which a finding's limit of evidence outside of the lungs is fixed."""
 
 _CHANGES = Augmentation(
     rotation=8, shift=0.05, zoom=0.15, aspect=0.15, brightness=0.1, contrast=0.3, gamma=0.3, blur=0.006, noise=0.02
@@ -101,13 +105,13 @@ def fit_gate(folder: Path, sources: Sequence[Source], counts: Counts, *, seed: i
         if number % 20 == 0:
             tell(f"{number} of {len(training) + PHANTOMS} radiographs and phantoms, {len(classes)} pictures")
     tell(f"computing the features of {len(validation)} validation radiographs")
-    held, shares = [], []
+    held: list[Floats] = []
+    readings: list[Reading] = []
     for path in validation:
         radiograph = load_radiograph(path)
         features = manager.runtime.features(manager.preprocess(radiograph))
         held.append(manager.describe(features))
-        reading = manager.read_features(features, radiograph)
-        shares.append([reading.explanations[finding].outside_lungs for finding in preset.findings])
+        readings.append(manager.read_features(features, radiograph))
     gate = _fit(np.concatenate(described), np.array(classes), np.concatenate(held), seed)
     record = QualityGate(
         file=GATE_FILE,
@@ -116,7 +120,7 @@ def fit_gate(folder: Path, sources: Sequence[Source], counts: Counts, *, seed: i
         data=tuple(dict.fromkeys(f"{part.source} of {Path(part.images[0]).parent.parent.name}" for part, _ in parts)),
         images=len(training),
         validation_images=len(validation),
-        evidence_limits=_evidence_limits(preset.findings, shares),
+        evidence_limits=_evidence_limits(preset, readings),
         seed=seed,
         command=command,
     )
@@ -183,7 +187,7 @@ def _fit(described: Floats, classes: npt.NDArray[np.int64], held: Floats, seed: 
     centre = described.mean(axis=0)
     scale = described.std(axis=0) + 0.1 * float(described.std(axis=0).mean())  # a dead channel must not count
     standard = (described - centre) / scale
-    classifier = LogisticRegression(C=PENALTY, max_iter=1000).fit(standard, classes)
+    classifier = LogisticRegression(C=PENALTY, max_iter=400, tol=1e-3).fit(standard, classes)
     if classifier.classes_.tolist() != list(range(CLASSES)):
         raise TrainingError("The radiographs are too few for every kind of counterexample.", "Give more of them.")
     upright = standard[classes == 0]
@@ -219,10 +223,19 @@ def _fit(described: Floats, classes: npt.NDArray[np.int64], held: Floats, seed: 
     return dataclasses.replace(gate, limits=limits.astype(np.float32))
 
 
-def _evidence_limits(findings: Sequence[str], shares: Sequence[Sequence[float | None]]) -> dict[str, float]:
+def _evidence_limits(preset: Preset, readings: Sequence[Reading]) -> dict[str, float]:
+    """Per finding, the quantile of the share outside of the lungs among the radiographs that the model calls positive.
+
+    Where nothing raises the score, a map is a faint remainder and may lie anywhere; nobody would look at it. At
+    least `FEWEST` radiographs are taken, the most probable ones.
+    """
     limits = {}
-    for k, finding in enumerate(findings):
-        known = [row[k] for row in shares if row[k] is not None]
-        if len(known) >= 50:
-            limits[finding] = round(float(np.quantile(np.array(known, dtype=float), EVIDENCE_QUANTILE)), 4)
+    for finding in preset.findings:
+        known = [r for r in readings if r.explanations[finding].outside_lungs is not None]
+        known.sort(key=lambda reading: -reading.prediction[finding])
+        point = preset.operating_point(finding, "youden")
+        past = sum(r.prediction[finding] >= point.threshold for r in known) if point is not None else 0
+        if len(known) >= FEWEST:
+            shares = [r.explanations[finding].outside_lungs for r in known[: max(FEWEST, past)]]
+            limits[finding] = round(float(np.quantile(np.array(shares, dtype=float), EVIDENCE_QUANTILE)), 4)
     return limits
