@@ -116,7 +116,7 @@ class XRayModelManager:
     # -- reading -------------------------------------------------------------------------------
 
     def predict(self, radiograph: Radiograph) -> Prediction:
-        """Calibrated probabilities of all findings."""
+        """Calibrated probabilities of all findings of a radiograph as it lies, whatever it shows: see `read`."""
         return self._prediction(self._head.logits(self.runtime.features(self.preprocess(radiograph)))[0])
 
     def predict_many(self, radiographs: Iterable[Radiograph], batch_size: int = 16) -> Iterator[Prediction]:
@@ -129,9 +129,13 @@ class XRayModelManager:
                 yield self._prediction(logits)
 
     def explain(self, radiograph: Radiograph, finding: str) -> Explanation:
-        """Grad-CAM of one finding; raises `FindingUnknown`."""
+        """Grad-CAM of one finding of a radiograph as it lies; raises `FindingUnknown`."""
         self.preset.require(finding)
-        return self.read(radiograph).explanations[finding]
+        return self.explanations(radiograph)[finding]
+
+    def explanations(self, radiograph: Radiograph) -> dict[str, Explanation]:
+        """Grad-CAM of all findings of a radiograph as it lies, without lungs and quality report."""
+        return self._explanations(self.runtime.features(self.preprocess(radiograph)), radiograph, None)
 
     def read(self, radiograph: Radiograph, *, correct: bool = True) -> Reading:
         """Everything in one pass: probabilities, the Grad-CAM maps of all findings, and the quality report.
@@ -168,29 +172,10 @@ class XRayModelManager:
     def read_features(self, features: Floats, radiograph: Radiograph) -> Reading:
         """`read` for a radiograph whose (1, H, W, K) feature maps are known, as it lies."""
         logits = self._head.logits(features)[0]
-        maps = grad_cam(features[0], self._head.alpha(features[0]))
-        maps.setflags(write=False)
-        height, width = radiograph.height, radiograph.width
-        box = covered_box(height, width, self.preset.geometry, self.preset.border)
         lungs = None if self.lungs is None else self.lungs.find(radiograph.pixels)
-        inside = None if lungs is None else share_inside(lungs, box, height, width, maps.shape[1:])
-        limits = {} if self.preset.quality_gate is None else self.preset.quality_gate.evidence_limits
-        explanations = {
-            finding: Explanation(
-                finding,
-                "grad-cam",
-                self.preset.feature_layer,
-                map_,
-                box,
-                float(map_.max()),
-                outside_share(map_, inside),
-                limits.get(finding),
-            )
-            for finding, map_ in zip(self.findings, maps, strict=True)
-        }
         return Reading(
             prediction=self._prediction(logits),
-            explanations=explanations,
+            explanations=self._explanations(features, radiograph, lungs),
             quality=self._quality(radiograph, features, lungs),
             notes=radiograph.notes,
             warnings=self.preset.population.mismatches(radiograph.age_band, radiograph.view),
@@ -200,6 +185,29 @@ class XRayModelManager:
             notice=self.preset.notice,
             lungs=lungs,
         )
+
+    def _explanations(self, features: Floats, radiograph: Radiograph, lungs: Mask | None) -> dict[str, Explanation]:
+        """Maps of all findings from (1, H, W, K) feature maps; with lungs, where their evidence lies."""
+        maps = grad_cam(features[0], self._head.alpha(features[0]))
+        maps.setflags(write=False)
+        height, width = radiograph.height, radiograph.width
+        box = covered_box(height, width, self.preset.geometry, self.preset.border)
+        inside = None if lungs is None else share_inside(lungs, box, height, width, maps.shape[1:])
+        limits = {} if self.preset.quality_gate is None else self.preset.quality_gate.evidence_limits
+        layer = self.preset.feature_layer
+        return {
+            finding: Explanation(
+                finding,
+                "grad-cam",
+                layer,
+                map_,
+                box,
+                float(map_.max()),
+                outside_share(map_, inside),
+                limits.get(finding),
+            )
+            for finding, map_ in zip(self.findings, maps, strict=True)
+        }
 
     def describe(self, features: Floats) -> Floats:
         """(n, H, W, K) feature maps -> (n, D) descriptors, which the quality gate looks at."""

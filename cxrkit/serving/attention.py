@@ -104,7 +104,7 @@ def examine_attention(
     for done, row in enumerate(rows, start=1):
         radiograph = read_row(manifest.images[row], manifest.rows[row])
         tensor = manager.preprocess(radiograph)
-        explanations = manager.read_tensor(tensor, radiograph).explanations
+        explanations = manager.explanations(radiograph)
         tensors.append(tensor)
         trained.append(np.stack([explanations[finding].map for finding in manager.findings]))
         regions = {BORDER: border_band(SIDE)}

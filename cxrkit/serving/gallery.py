@@ -18,7 +18,7 @@ from cxrkit.data.manifest import Manifest
 from cxrkit.evaluation.predictions import label_cells, probability_cells
 from cxrkit.evaluation.schema import AtPoint, Evaluation, FindingEvaluation
 from cxrkit.radiograph import Radiograph
-from cxrkit.reading import Explanation, Reading
+from cxrkit.reading import Explanation
 from cxrkit.serving.bulk import read_row
 
 Kind = Literal["true positive", "false positive", "false negative"]
@@ -31,8 +31,8 @@ RULE = "youden"
 class Reader(Protocol):
     """What galleries need of a model; `cxrkit.model.manager.XRayModelManager` is one."""
 
-    def read(self, radiograph: Radiograph) -> Reading:
-        """Probabilities and maps of one radiograph."""
+    def explanations(self, radiograph: Radiograph) -> Mapping[str, Explanation]:
+        """The maps of all findings of one radiograph as it lies."""
         ...
 
 
@@ -198,7 +198,7 @@ def render(
     for done, place in enumerate(sorted(wanted), start=1):
         row = int(manifest.rows[place])
         radiograph = read_row(manifest.images[place], row)
-        explanations = manager.read(radiograph).explanations
+        explanations = manager.explanations(radiograph)
         for finding, pick in wanted[place]:
             pictures[finding, pick] = _picture(radiograph, explanations[finding], pick, row)
         if progress is not None:

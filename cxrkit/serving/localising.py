@@ -19,7 +19,7 @@ from cxrkit.evaluation.schema import LocalisationEntry
 from cxrkit.evaluation.splits import is_training, is_validation
 from cxrkit.preset import Preset
 from cxrkit.radiograph import Radiograph
-from cxrkit.reading import Box, Reading
+from cxrkit.reading import Box, Explanation
 from cxrkit.serving.bulk import read_row
 from cxrkit.serving.judging import ALL_ROWS
 
@@ -29,8 +29,8 @@ class Reader(Protocol):
 
     preset: Preset
 
-    def read(self, radiograph: Radiograph) -> Reading:
-        """The maps of all findings in one pass."""
+    def explanations(self, radiograph: Radiograph) -> Mapping[str, Explanation]:
+        """The maps of all findings of one radiograph as it lies, in one pass."""
         ...
 
 
@@ -72,7 +72,7 @@ def localise_preset(
     pairs: dict[str, list[Pair]] = {name: [] for name in wanted}
     for done, row in enumerate(rows, start=1):
         radiograph = read_row(manifest.images[row], manifest.rows[row])
-        explanations = manager.read(radiograph).explanations
+        explanations = manager.explanations(radiograph)
         for name, table in wanted.items():
             for finding, rectangles in table[row].items():
                 shown = explanations[finding]

@@ -71,9 +71,9 @@ class Counting:
     def __init__(self, manager):
         self.preset, self.manager, self.readings = manager.preset, manager, 0
 
-    def read(self, radiograph):
+    def explanations(self, radiograph):
         self.readings += 1
-        return self.manager.read(radiograph)
+        return self.manager.explanations(radiograph)
 
 
 def test_localisation_by_set_split_and_finding(manager, manifest, folder):

@@ -14,9 +14,8 @@ from PIL import Image
 from cxrkit.data.manifest import Manifest
 from cxrkit.errors import ManifestError
 from cxrkit.evaluation.schema import Evaluation
-from cxrkit.quality import QualityReport
 from cxrkit.radiograph import Radiograph
-from cxrkit.reading import Box, Explanation, FindingScore, Prediction, Reading
+from cxrkit.reading import Box, Explanation
 from cxrkit.serving.gallery import Pick, choose, render
 from tests.factory_evaluation import make_evaluation
 
@@ -89,15 +88,13 @@ class CountingReader:
     def __init__(self) -> None:
         self.read_means: list[float] = []
 
-    def read(self, radiograph: Radiograph) -> Reading:
+    def explanations(self, radiograph: Radiograph) -> dict[str, Explanation]:
         mean = float(radiograph.pixels.mean())
         self.read_means.append(round(mean, 2))
         grid = np.zeros((7, 7), np.float32)
         grid[3, 3] = 1.0 if mean > 0.4 else 0.0
         box = Box(0, 0, radiograph.width, radiograph.height)
-        maps = {f: Explanation(f, "grad-cam", "layer", grid, box, float(grid.max())) for f in ("Mass", "Edema")}
-        prediction = Prediction({f: FindingScore(0.5, 0.0) for f in maps})
-        return Reading(prediction, maps, QualityReport(), (), (), "p", "w", radiograph.sha256)
+        return {f: Explanation(f, "grad-cam", "layer", grid, box, float(grid.max())) for f in ("Mass", "Edema")}
 
 
 @pytest.fixture
