@@ -205,7 +205,7 @@ class QualityGate:
         How many radiographs it was fitted on, and how many fixed its limits.
     evidence_limits
         Finding -> share of a map's evidence outside of the lungs that 95 % of the validation radiographs stay below
-        which the model calls positive.
+        that the model scores highest.
     seed, command
         Of the random draws, and the line that made it.
     measures

@@ -8,7 +8,8 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from cxrkit.card import STRICT, Name
-from cxrkit.errors import PresetInvalid
+from cxrkit.errors import PresetInvalid, WeightsCorrupt
+from cxrkit.preset import file_sha256
 
 CARD = "lungs.json"
 LUNGS = Path(__file__).resolve().parent.parent / "weights" / "lungs"
@@ -39,6 +40,16 @@ class LungCard:
     command: str
     overlaps: tuple[Overlap, ...]
     limits: tuple[str, ...]
+
+    def verified_weights(self, folder: Path) -> Path:
+        """Path of the weights in a folder after their sum was compared; raises `WeightsCorrupt`."""
+        path = folder / self.weights_file
+        if not path.is_file() or file_sha256(path) != self.weights_sha256:
+            raise WeightsCorrupt(
+                "The weights of the lung network are missing, or are not the file that its card names.",
+                "Restore the folder weights/lungs from the release (with git: git checkout weights/lungs).",
+            )
+        return path
 
 
 def load_card(folder: Path) -> LungCard | None:

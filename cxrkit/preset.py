@@ -227,6 +227,25 @@ class Preset:
             )
         return path
 
+    def verified_gate(self) -> bytes | None:
+        """The quality gate's file after its sha256 was compared with the card's; None where the card names none.
+
+        Raises
+        ------
+        WeightsCorrupt
+            The file is missing, or is not the one that the card names.
+        """
+        if self.quality_gate is None:
+            return None
+        path = Path(self.folder or WEIGHTS / self.name) / self.quality_gate.file
+        data = path.read_bytes() if path.is_file() else b""
+        if hashlib.sha256(data).hexdigest() != self.quality_gate.sha256:
+            raise WeightsCorrupt(
+                f"The quality gate of preset {self.name!r} is missing, or is not the file that its card names.",
+                "Restore it from the release (git checkout weights), or fit it again with scripts/fit_quality.py.",
+            )
+        return data
+
     # -- look-ups ------------------------------------------------------------------------------
 
     def require(self, finding: str) -> int:

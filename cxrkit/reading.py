@@ -99,8 +99,8 @@ class Explanation:
     outside_lungs
         Share of the map's evidence that lies outside of the lungs, or None: no evidence, or lungs not found.
     outside_limit
-        What that share stays below in 95 % of the validation radiographs that the model calls positive, or None where
-        that is not known.
+        What that share stays below in 95 % of the validation radiographs that the model scores highest, or None
+        where that is not known.
     """
 
     finding: str

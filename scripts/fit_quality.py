@@ -1,10 +1,12 @@
 """Fit the quality gate of a preset: what tells by its own features that a picture is no frontal chest radiograph.
 
-  fit_quality.py weights/pneumonia --manifest $CXRKIT_DATA/kermany/index.csv --split train --hold-out 0.12 \\
-      --group-by patient_key --manifest $CXRKIT_DATA/cxr14/index.csv
+  fit_quality.py weights/pneumonia --manifest $CXRKIT_DATA/kermany/index.csv --split train \\
+      --label-map label=Pneumonia --hold-out 0.12 --group-by patient_key,dup_group \\
+      --manifest $CXRKIT_DATA/cxr14/index.csv
 
 Training rows are learned from, turned and inverted in every way and beside drawn counterexamples; rows of the
-split val, or those held out, fix the limits. scripts/check_quality.py measures it on pictures that were not used.
+split val, or those held out, fix the limits: hold out what the training of the preset held out, by the same
+options. scripts/check_quality.py measures it on pictures that were not used.
 """
 
 import os
@@ -27,8 +29,13 @@ def main(arguments: list[str] | None = None) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     parser.add_argument("preset", type=Path, metavar="FOLDER", help="the preset's folder; its card is written anew")
-    parser.add_argument("--training", type=int, default=100, metavar="N", help="radiographs per table (%(default)s)")
-    parser.add_argument("--validation", type=int, default=80, metavar="N", help="radiographs per table (%(default)s)")
+    counts = (
+        ("--training", 50, "radiographs per table that are turned, inverted and set beside counterexamples"),
+        ("--references", 200, "radiographs per table, these among them, that distances are taken from"),
+        ("--validation", 90, "radiographs per table that fix the limits"),
+    )
+    for name, number, what in counts:
+        parser.add_argument(name, type=int, default=number, metavar="N", help=f"{what} (%(default)s)")
     parser.add_argument("--seed", type=int, default=20, metavar="N", help="of every random draw (%(default)s)")
     add_manifests(parser)
     options = parser.parse_args(given)
@@ -41,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
         fit_gate(
             options.preset,
             [Source(**source) for source in sources],
-            Counts(options.training, options.validation),
+            Counts(options.training, options.references, options.validation),
             seed=options.seed,
             command=public_command(given, "scripts/fit_quality.py"),
             tell=lambda line: print(line, flush=True),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import streamlit as st
 
@@ -39,6 +39,7 @@ def refusal(radiograph: Radiograph, reading: Reading) -> None:
                     "Show the reading all the same",
                     icon=":material/visibility:",
                     on_click=services.ask_all_the_same,
+                    args=(radiograph, reading),
                     help="The reading then says, wherever it goes, that it was asked for in spite of the refusal.",
                 )
 
@@ -57,12 +58,14 @@ def remarks(reading: Reading) -> None:
             f"**{steps(quality.correction)} before it was read**, because it looked so to the model.",
             "Undo",
             services.leave_as_it_lies,
+            reading.weights_sha256,
         )
     elif quality.proposed:
         _with_button(
             "**Read as it lies**, although it looks turned or inverted to the model: the numbers mean little.",
             "Put into place",
             services.put_into_place,
+            reading.weights_sha256,
         )
     warned = [i.message for i in quality.issues if i.severity == "warn" and i.code not in ("inverted", "rotated")]
     if warned := [*reading.warnings, *warned]:
@@ -78,6 +81,8 @@ def steps(corrections: Iterable[Correction]) -> str:
 def caption(quality: QualityReport) -> str:
     """What must stand under a picture that is taken away; empty for a plain one."""
     said = [f"{steps(quality.correction)} before it was read."] if quality.correction else []
+    if quality.proposed:
+        said.append("Read as it lies, although it looks turned or inverted to the model.")
     if quality.overridden:
         said.append(f"Shown in spite of a refusal: {' '.join(_refusals(quality))}")
     return " ".join(said)
@@ -87,10 +92,10 @@ def _refusals(quality: QualityReport) -> list[str]:
     return [issue.message for issue in quality.issues if issue.severity == "refuse"]
 
 
-def _with_button(words: str, label: str, action: object) -> None:
+def _with_button(words: str, label: str, action: Callable[[str], None], weights_sha256: str) -> None:
     with st.container(key="correction", horizontal=True, vertical_alignment="center"):
         st.info(words, icon=":material/rotate_right:")
-        st.button(label, on_click=action)  # type: ignore[arg-type]
+        st.button(label, on_click=action, args=(weights_sha256,))
 
 
 def _lines(sentences: Iterable[str]) -> str:

@@ -38,12 +38,11 @@ if TYPE_CHECKING:
     from cxrkit.imaging.alternatives import Alternatives
     from cxrkit.model.manager import XRayModelManager
 
-KEPT_RADIOGRAPHS = 3
 CHOSEN_FINDING = "chosen_finding"  # session key: the finding that the reader looks at
 CHOSEN_DISPLAY = "chosen_display"  # session key: the field with the radiograph's windows and look-up tables
-_RADIOGRAPHS, _SHOWN, _FAILURE, _INTAKES = "radiographs", "shown_radiograph", "intake_failure", "intakes"
+_RADIOGRAPH, _FAILURE, _INTAKES = "radiograph", "intake_failure", "intakes"
 _ALTERNATIVES = "alternatives"  # the displays of the radiograph that is shown, and of no other
-_OVERRIDDEN, _AS_THEY_LIE = "overridden", "as_they_lie"  # keys of radiographs whose refusal, or correction, was undone
+_OVERRIDDEN, _AS_THEY_LIE = "overridden", "as_they_lie"  # refusals, and corrections, that the reader undid
 _CHOICES = "kept_choices"
 BLANKING = ("blank_suspected", "blank_own", "blank_across", "blank_down")  # session keys: what is blanked, and where
 
@@ -130,30 +129,29 @@ def take_upload() -> None:
     upload: UploadedFile | None = st.session_state.get(uploader_key())
     if upload is None:
         return
-    st.session_state[_INTAKES] = st.session_state.get(_INTAKES, 0) + 1
-    st.session_state[_FAILURE] = None
+    _forget_patient()
     try:
-        _keep(*load_untrusted_with_alternatives(upload.getvalue(), name=upload.name))
+        st.session_state[_RADIOGRAPH], st.session_state[_ALTERNATIVES] = load_untrusted_with_alternatives(
+            upload.getvalue(), name=upload.name
+        )
     except CxrError as error:
         st.session_state[_FAILURE] = error
-        st.session_state[_SHOWN] = st.session_state[_ALTERNATIVES] = None
     except Exception as error:
         st.session_state[_FAILURE] = incident(error)
-        st.session_state[_SHOWN] = st.session_state[_ALTERNATIVES] = None
     finally:
         _forget_file(upload)
 
 
 def take_phantom() -> None:
     """Show the synthetic phantom (a widget's callback)."""
-    st.session_state[_FAILURE] = None
-    _keep(phantom())
+    _forget_patient()
+    st.session_state[_RADIOGRAPH] = phantom()
 
 
 def shown_radiograph() -> Radiograph | None:
     """The radiograph that the session looks at, or None."""
-    kept: dict[str, Radiograph] = st.session_state.get(_RADIOGRAPHS, {})
-    return kept.get(st.session_state.get(_SHOWN) or "")
+    radiograph: Radiograph | None = st.session_state.get(_RADIOGRAPH)
+    return radiograph
 
 
 def displays() -> tuple[int, ...]:
@@ -166,7 +164,7 @@ def choose_display(display: int) -> None:
     """Show the radiograph with another of its windows or look-up tables; it is then read anew."""
     radiograph, others = shown_radiograph(), st.session_state.get(_ALTERNATIVES)
     if radiograph is not None and others is not None:
-        st.session_state[_RADIOGRAPHS][radiograph.sha256] = others.show(radiograph, display)
+        st.session_state[_RADIOGRAPH] = others.show(radiograph, display)
 
 
 def intake_failure() -> CxrError | str | None:
@@ -180,22 +178,19 @@ def clear_patient() -> None:
 
     What is freed is not overwritten: that is the operating system's business, and swap's.
     """
-    for key in (
-        _RADIOGRAPHS,
-        _ALTERNATIVES,
-        _SHOWN,
-        _FAILURE,
-        _OVERRIDDEN,
-        _AS_THEY_LIE,
-        CHOSEN_FINDING,
-        CHOSEN_DISPLAY,
-    ):
+    _forget_patient()
+    worker.forget()
+    _forget_downloads()
+
+
+def _forget_patient() -> None:
+    """Forget the radiograph and all that was made of it and chosen for it; the next one starts afresh."""
+    for key in (_RADIOGRAPH, _ALTERNATIVES, _FAILURE, _OVERRIDDEN, _AS_THEY_LIE, CHOSEN_FINDING, CHOSEN_DISPLAY):
         st.session_state.pop(key, None)
     st.session_state[_INTAKES] = st.session_state.get(_INTAKES, 0) + 1
     forget_choices(*BLANKING)
     for cache in (_reading, _corrected, _display_copy, _suspected_text, _viewer):
         cache.clear()
-    _forget_downloads()
 
 
 def _forget_downloads() -> None:
@@ -206,18 +201,6 @@ def _forget_downloads() -> None:
         files.clear_session_refs(context.session_id)
         for _ in range(2):  # the first round only marks a download
             files.remove_orphaned_files()
-
-
-def _keep(radiograph: Radiograph, alternatives: Alternatives | None = None) -> None:
-    kept: dict[str, Radiograph] = st.session_state.setdefault(_RADIOGRAPHS, {})
-    kept.pop(radiograph.sha256, None)
-    kept[radiograph.sha256] = radiograph
-    while len(kept) > KEPT_RADIOGRAPHS:
-        kept.pop(next(iter(kept)))
-    st.session_state[_SHOWN], st.session_state[_ALTERNATIVES] = radiograph.sha256, alternatives
-    for key in (CHOSEN_FINDING, CHOSEN_DISPLAY):  # a new radiograph opens at its own foremost finding, as its file says
-        st.session_state.pop(key, None)
-    forget_choices(*BLANKING)
 
 
 def _forget_file(upload: UploadedFile) -> None:
@@ -238,9 +221,9 @@ def read(radiograph: Radiograph, preset: Preset) -> tuple[Radiograph, Reading]:
     """
     model = manager(preset)
     card = _digest(Path(preset.folder) / CARD)
-    as_it_lies = radiograph.key in st.session_state.get(_AS_THEY_LIE, ())
+    as_it_lies = _mark(radiograph, preset.weights_sha256) in st.session_state.get(_AS_THEY_LIE, ())
     reading = _reading(radiograph.key, as_it_lies, preset.weights_sha256, card, radiograph, model)
-    if radiograph.key in st.session_state.get(_OVERRIDDEN, ()) and reading.quality.refused:
+    if reading.quality.refused and _refusal(radiograph, reading) in st.session_state.get(_OVERRIDDEN, ()):
         reading = reading.override()
     if not reading.quality.correction:
         return radiograph, reading
@@ -264,26 +247,38 @@ def _corrected(radiograph_key: str, corrections: tuple[Correction, ...], _radiog
     return corrected(_radiograph, corrections)
 
 
-def ask_all_the_same() -> None:
-    """Show the reading of the radiograph in spite of its refusal (a widget's callback)."""
-    _mark_shown(_OVERRIDDEN, marked=True)
+def ask_all_the_same(radiograph: Radiograph, reading: Reading) -> None:
+    """Show this very reading in spite of its refusal (a widget's callback)."""
+    st.session_state[_OVERRIDDEN] = {*st.session_state.get(_OVERRIDDEN, ()), _refusal(radiograph, reading)}
 
 
-def leave_as_it_lies() -> None:
-    """Undo that the radiograph was turned or inverted (a widget's callback)."""
-    _mark_shown(_AS_THEY_LIE, marked=True)
+def leave_as_it_lies(weights_sha256: str) -> None:
+    """Undo that a preset had the radiograph turned or inverted (a widget's callback)."""
+    _as_it_lies(weights_sha256, wanted=True)
 
 
-def put_into_place() -> None:
-    """Turn and invert the radiograph again, as proposed (a widget's callback)."""
-    _mark_shown(_AS_THEY_LIE, marked=False)
+def put_into_place(weights_sha256: str) -> None:
+    """Turn and invert the radiograph again, as a preset proposed (a widget's callback)."""
+    _as_it_lies(weights_sha256, wanted=False)
 
 
-def _mark_shown(key: str, *, marked: bool) -> None:
+def _as_it_lies(weights_sha256: str, *, wanted: bool) -> None:
     radiograph = shown_radiograph()
     if radiograph is not None:
-        others = set(st.session_state.get(key, ())) - {radiograph.key}
-        st.session_state[key] = others | {radiograph.key} if marked else others
+        mark = _mark(radiograph, weights_sha256)
+        others = set(st.session_state.get(_AS_THEY_LIE, ())) - {mark}
+        st.session_state[_AS_THEY_LIE] = others | {mark} if wanted else others
+        forget_choices(*BLANKING)  # a box that was placed on the picture would lie elsewhere on it now
+
+
+def _mark(radiograph: Radiograph, weights_sha256: str) -> str:
+    return f"{radiograph.key} {weights_sha256}"
+
+
+def _refusal(radiograph: Radiograph, reading: Reading) -> str:
+    """What a reader's request is for: this picture, these weights, these reasons, and no others."""
+    codes = sorted(issue.code for issue in reading.quality.issues if issue.severity == "refuse")
+    return " ".join((_mark(radiograph, reading.weights_sha256), *reading.quality.proposed, *codes))
 
 
 def display_copy(radiograph: Radiograph) -> overlay.DisplayCopy:
@@ -291,7 +286,7 @@ def display_copy(radiograph: Radiograph) -> overlay.DisplayCopy:
     return _display_copy(radiograph.key, radiograph)
 
 
-@st.cache_resource(scope="session", max_entries=KEPT_RADIOGRAPHS, ttl="8h", show_spinner=False)
+@st.cache_resource(scope="session", max_entries=4, ttl="8h", show_spinner=False)
 def _display_copy(radiograph_key: str, _radiograph: Radiograph) -> overlay.DisplayCopy:
     return overlay.display_copy(_radiograph)
 
@@ -301,7 +296,7 @@ def suspected_text(radiograph: Radiograph) -> tuple[Box, ...]:
     return _suspected_text(radiograph.key, radiograph)
 
 
-@st.cache_resource(scope="session", max_entries=KEPT_RADIOGRAPHS, ttl="8h", show_spinner=False)
+@st.cache_resource(scope="session", max_entries=4, ttl="8h", show_spinner=False)
 def _suspected_text(radiograph_key: str, _radiograph: Radiograph) -> tuple[Box, ...]:
     return find_text(_radiograph.pixels)
 

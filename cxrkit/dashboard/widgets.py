@@ -202,9 +202,8 @@ def _place(explanation: Explanation) -> str:
     said = f" {percent(explanation.outside_lungs)} of the evidence lies outside the lungs"
     if not explanation.unusual_place or explanation.outside_limit is None:
         return said + "."
-    return (
-        f"{said}, more than in 95 % of positive validation radiographs ({percent(explanation.outside_limit)}): beware."
-    )
+    limit = percent(explanation.outside_limit)
+    return f"{said}, more than in 95 % of the validation radiographs with the highest scores ({limit}): beware."
 
 
 def export_captions(reading: Reading, explanation: Explanation, threshold: float | None, rule: Rule) -> tuple[str, ...]:

@@ -74,6 +74,14 @@ class Pool:
         with self._lock:
             return tuple(self._idle)
 
+    def forget(self) -> None:
+        """End the processes that wait, whose memory may hold remains of files, and start a fresh one."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for child in idle:
+            child.close()
+        self.prepare()
+
     def close(self) -> None:
         """End all processes, at work or not."""
         with self._lock:
@@ -88,13 +96,12 @@ class Pool:
         with self._lock:
             if self._closed:
                 raise RuntimeError("the pool is closed")
-            child = self._idle.pop() if self._idle else None
-            if child is not None and not child.reusable():  # it died while it was idle
-                child.close()
-                child = None
-            child = child or WorkerProcess(self._command)
+            idle = self._idle.pop() if self._idle else None
+            child = idle if idle is not None and idle.reusable() else WorkerProcess(self._command)
             self._busy.add(child)
-            return child
+        if idle is not None and idle is not child:  # it died while it was idle
+            idle.close()
+        return child
 
     def _give_back(self, child: WorkerProcess) -> None:
         keep = child.reusable()
@@ -149,3 +156,8 @@ def load_untrusted_with_alternatives(
 def prepare() -> None:
     """Start the process that `load_untrusted` needs, so that the first file does not wait for it."""
     _pool.prepare()
+
+
+def forget() -> None:
+    """Have the processes that waited for a file replaced: their memory may hold remains of earlier ones."""
+    _pool.forget()

@@ -17,7 +17,6 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from cxrkit.errors import WeightsCorrupt
 from cxrkit.model.head import Head
 from cxrkit.preset import Preset
 from cxrkit.quality import Correction, QualityIssue
@@ -71,11 +70,6 @@ class Verdict:
     other: bool
     distance: float
 
-    @property
-    def chest(self) -> bool:
-        """An upright frontal chest radiograph, as far as the features tell."""
-        return not (self.proposed or self.screen or self.other) and self.distance <= 1
-
     def issues(self) -> tuple[QualityIssue, ...]:
         """Reasons to refuse; how the picture lies is not among them."""
         found = [QualityIssue("screenshot", "refuse")] if self.screen else []
@@ -100,7 +94,7 @@ class Gate:
         (D, d) principal axes of upright training radiographs, as rows of unit length in columns, and (d,) the standard
         deviation along each, by which distances are divided.
     references
-        (m, d): the training radiographs there.
+        (m, d): the upright training radiographs, and phantoms, there.
     limits
         Largest mean distance to the `NEIGHBOURS` nearest, and largest distance from the space of the axes; then the
         log-odds above which a picture counts as misplaced, as a screen, and as no radiograph.
@@ -168,18 +162,8 @@ class Gate:
         WeightsCorrupt
             The file is missing, or is not the one that the card names.
         """
-        record = preset.quality_gate
-        if record is None:
+        data = preset.verified_gate()
+        if data is None:
             return None
-        refusal = WeightsCorrupt(
-            f"The quality gate of preset {preset.name!r} is missing, or is not the file that its card names.",
-            "Restore it from the release (git checkout weights), or fit it again with scripts/fit_quality.py.",
-        )
-        try:
-            data = (Path(preset.folder) / record.file).read_bytes()
-        except OSError:
-            raise refusal from None
-        if hashlib.sha256(data).hexdigest() != record.sha256:
-            raise refusal
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             return cls(**{name: arrays[name].astype(np.float32) for name in ARRAYS})

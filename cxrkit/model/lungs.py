@@ -15,12 +15,10 @@ import numpy as np
 import numpy.typing as npt
 from keras import layers
 
-from cxrkit.errors import WeightsCorrupt
 from cxrkit.imaging.preprocessing import standardise, to_square
 from cxrkit.lung_card import LUNGS, LungCard, load_card
 from cxrkit.model.checkpoints import assign, read_layers
 from cxrkit.model.runtimes import RuntimeName, open_runtime
-from cxrkit.preset import file_sha256
 from cxrkit.reading import Box
 
 Floats = npt.NDArray[np.float32]
@@ -96,12 +94,7 @@ class LungFinder:
 
     def __init__(self, card: LungCard, folder: Path, runtime: RuntimeName = "auto") -> None:
         self.card = card
-        path = folder / card.weights_file
-        if not path.is_file() or file_sha256(path) != card.weights_sha256:
-            raise WeightsCorrupt(
-                "The weights of the lung network are missing, or are not the file that its card names.",
-                "Restore the folder weights/lungs from the release (with git: git checkout weights/lungs).",
-            )
+        path = card.verified_weights(folder)
         network = build_lung_network()
         assign(network, read_layers(path)[0], file=card.weights_file)
         self._runtime = open_runtime(runtime, network)

@@ -151,7 +151,7 @@ class XRayModelManager:
         """
         reading = self.read_tensor(self.preprocess(radiograph), radiograph)
         proposed = reading.quality.proposed
-        if not proposed or not correct:
+        if not proposed:
             return reading
         upright = corrected(radiograph, proposed)
         again = self.read_tensor(self.preprocess(upright), upright)
@@ -161,6 +161,8 @@ class XRayModelManager:
             kept = [issue for issue in reading.quality.issues if issue.code not in ("inverted", "rotated")]
             quality = replace(reading.quality, issues=ordered([refusal, *kept]), proposed=())
             return replace(reading, quality=quality)
+        if not correct:
+            return reading
         done = [QualityIssue("inverted" if step == "invert" else "rotated", "correct") for step in proposed]
         quality = replace(again.quality, issues=ordered([*done, *again.quality.issues]), correction=proposed)
         return replace(again, quality=quality)

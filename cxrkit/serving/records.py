@@ -70,4 +70,8 @@ def format_record(name: str, record: Mapping[str, Any]) -> str:
 
 def _remarks(quality: Mapping[str, Any]) -> list[str]:
     asked = ["Shown at the reader's request, in spite of a refusal."] if quality["overridden"] else []
-    return asked + [str(issue["message"]) for issue in quality["issues"]]
+    turned = [f"Read as it lies, although it seems to need: {', '.join(quality['proposed_correction'])}."]
+    done = [f"Put into place before it was read: {', '.join(quality['correction'])}."]
+    asked += (done if quality["correction"] else []) + (turned if quality["proposed_correction"] else [])
+    position = ("inverted", "rotated")
+    return asked + [str(issue["message"]) for issue in quality["issues"] if issue["code"] not in position]

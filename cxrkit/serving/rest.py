@@ -14,12 +14,13 @@ from starlette.routing import Route
 
 import cxrkit.preset
 from cxrkit.errors import CxrError
+from cxrkit.lung_card import LUNGS, load_card
 from cxrkit.preset import list_presets
 from cxrkit.reading import DISCLAIMER
 
 
 def health() -> dict[str, Any]:
-    """Presets whose weights are what their cards name, and the DICOM encodings that can be decoded, as plain types.
+    """Presets whose files are what their cards name, and the DICOM encodings that can be decoded, as plain types.
 
     ``status`` is ``"ok"`` when there is a preset and every decoder is installed, else ``"degraded"``. Nothing
     is loaded: the sums of the weights are compared, which takes some milliseconds.
@@ -27,7 +28,7 @@ def health() -> dict[str, Any]:
     Raises
     ------
     PresetInvalid, WeightsMissing, WeightsCorrupt
-        A preset cannot be used.
+        A preset or the lung network cannot be used.
     """
     # Imported here: the DICOM library is wanted by this answer alone.
     from cxrkit.imaging.dicom import transfer_syntaxes
@@ -35,6 +36,10 @@ def health() -> dict[str, Any]:
     presets = list_presets(cxrkit.preset.WEIGHTS)
     for preset in presets:
         preset.verified_weights()
+        preset.verified_gate()
+    lungs = load_card(LUNGS)
+    if lungs is not None:
+        lungs.verified_weights(LUNGS)
     syntaxes = [{"uid": uid, "name": name, "decodable": decodable} for uid, name, decodable in transfer_syntaxes()]
     sound = bool(presets) and all(syntax["decodable"] for syntax in syntaxes)
     return {

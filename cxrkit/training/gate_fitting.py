@@ -46,12 +46,18 @@ DRAWN_EACH = 3
 PHANTOMS, PHANTOM_SEEDS = 16, 1000
 """Drawn chests among the radiographs, so that the page can be tried without a patient; and their first seed."""
 
-AXES = 48
+UPRIGHT_ONLY = -1
+"""Class of pictures that the classifier does not learn from."""
+
+AXES = 64
 PENALTY = 0.003
 """Inverse of the classifier's L2 penalty."""
 
 DISTANCE_QUANTILE, CLASS_QUANTILE, EVIDENCE_QUANTILE = 0.995, 0.997, 0.95
 """Shares of the validation radiographs that stay within a limit."""
+
+MARGIN = 1.05
+"""By which the limits of distance exceed that: the next radiograph is a new one."""
 
 FEWEST = 30
 """Radiographs on which a finding's limit of evidence outside of the lungs is fixed."""
@@ -63,17 +69,23 @@ _CHANGES = Augmentation(
 
 @dataclass(frozen=True)
 class Counts:
-    """How many radiographs of each source are taken, drawn at random."""
+    """How many radiographs of each source are taken, drawn at random.
 
-    training: int = 100
-    validation: int = 80
+    `training` of them are turned, inverted and set beside counterexamples; `references`, these among them, are what
+    distances are taken from.
+    """
+
+    training: int = 50
+    references: int = 200
+    validation: int = 90
 
 
 def fit_gate(folder: Path, sources: Sequence[Source], counts: Counts, *, seed: int, command: str, tell: Tell) -> Preset:
     """Fit the gate of the preset in a folder and write it and the card.
 
     The classifier learns from training radiographs and drawn phantoms, each turned and inverted in every way, and from
-    counterexamples; distances are from those radiographs as they are. The limits are quantiles of the validation
+    counterexamples; distances are from all training radiographs that are drawn, and from an upright variant of
+    each of those. The limits are quantiles of the validation
     radiographs, none of which was fitted on. Measures in the card belong to the gate before, and are removed.
 
     Raises
@@ -87,7 +99,9 @@ def fit_gate(folder: Path, sources: Sequence[Source], counts: Counts, *, seed: i
     manager = XRayModelManager(dataclasses.replace(preset, quality_gate=None))
     random = np.random.default_rng(seed)
     parts = [_split(source, preset, seed) for source in sources]
-    training = [path for part, _ in parts for path in _drawn(part, counts.training, random)]
+    drawn = [_drawn(part, counts.references, random) for part, _ in parts]
+    training = [path for paths in drawn for path in paths[: counts.training]]
+    further = [path for paths in drawn for path in paths[counts.training :]]
     validation = [path for _, part in parts if part is not None for path in _drawn(part, counts.validation, random)]
     if len(validation) < 50:
         raise TrainingError(
@@ -104,6 +118,10 @@ def fit_gate(folder: Path, sources: Sequence[Source], counts: Counts, *, seed: i
         classes += labels
         if number % 20 == 0:
             tell(f"{number} of {len(training) + PHANTOMS} radiographs and phantoms, {len(classes)} pictures")
+    tell(f"computing the features of {len(further)} further training radiographs")
+    for path in further:
+        described.append(_describe(manager, [to_square(load_radiograph(path).pixels, "squash", SIDE)]))
+    classes += [UPRIGHT_ONLY] * len(further)
     tell(f"computing the features of {len(validation)} validation radiographs")
     held: list[Floats] = []
     readings: list[Reading] = []
@@ -118,7 +136,7 @@ def fit_gate(folder: Path, sources: Sequence[Source], counts: Counts, *, seed: i
         sha256=gate.save(folder / GATE_FILE),
         weights_sha256=preset.weights_sha256,
         data=tuple(dict.fromkeys(f"{part.source} of {Path(part.images[0]).parent.parent.name}" for part, _ in parts)),
-        images=len(training),
+        images=len(training) + len(further),
         validation_images=len(validation),
         evidence_limits=_evidence_limits(preset, readings),
         seed=seed,
@@ -184,13 +202,14 @@ def _describe(manager: XRayModelManager, pictures: Sequence[Floats]) -> Floats:
 
 
 def _fit(described: Floats, classes: npt.NDArray[np.int64], held: Floats, seed: int) -> Gate:
-    centre = described.mean(axis=0)
-    scale = described.std(axis=0) + 0.1 * float(described.std(axis=0).mean())  # a dead channel must not count
+    lessons = classes != UPRIGHT_ONLY
+    deviation = described[lessons].std(axis=0)
+    centre, scale = described[lessons].mean(axis=0), deviation + 0.1 * float(deviation.mean())  # dead channels
     standard = (described - centre) / scale
-    classifier = LogisticRegression(C=PENALTY, max_iter=400, tol=1e-3).fit(standard, classes)
+    classifier = LogisticRegression(C=PENALTY, max_iter=400, tol=1e-3).fit(standard[lessons], classes[lessons])
     if classifier.classes_.tolist() != list(range(CLASSES)):
         raise TrainingError("The radiographs are too few for every kind of counterexample.", "Give more of them.")
-    upright = standard[classes == 0]
+    upright = standard[(classes == 0) | ~lessons]
     axes = PCA(min(AXES, len(upright) - 1), random_state=seed).fit(upright)
     spread = np.sqrt(axes.explained_variance_)
     gate = Gate(
@@ -216,7 +235,7 @@ def _fit(described: Floats, classes: npt.NDArray[np.int64], held: Floats, seed: 
     scores = gate.scores(held)
     limits = np.concatenate(
         [
-            np.quantile(scores[:, :2], DISTANCE_QUANTILE, axis=0),
+            MARGIN * np.quantile(scores[:, :2], DISTANCE_QUANTILE, axis=0),
             np.maximum(np.quantile(scores[:, 2:], CLASS_QUANTILE, axis=0), 0),
         ]
     )

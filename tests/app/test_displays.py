@@ -34,7 +34,7 @@ def fields(app: AppTest) -> list:  # type: ignore[type-arg]
 
 
 def shown(app: AppTest) -> Radiograph:
-    return app.session_state["radiographs"][app.session_state["shown_radiograph"]]
+    return app.session_state["radiograph"]
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def test_only_the_shown_radiograph_keeps_its_displays(app: AppTest, upload: Uplo
     assert fields(app)[0].value == 0
     assert shown(app).display == 0
     upload(app, b"not an image", "c.dcm")
-    assert app.session_state["alternatives"] is None
+    assert "alternatives" not in app.session_state
     upload(app, SEVERAL, "a.dcm")
     next(b for b in app.button if b.label == "Clear patient").click().run()
     assert "alternatives" not in app.session_state

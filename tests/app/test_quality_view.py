@@ -58,6 +58,20 @@ def test_an_override_is_forgotten_with_the_patient(app: AppTest, upload: Upload)
     assert rows(app) == []
 
 
+def test_an_override_is_for_one_picture_of_one_model(app: AppTest, upload: Upload) -> None:
+    refused = phantom_dicom(size=256, attributes={"Modality": "CT"})
+    upload(app, refused, "a.dcm")
+    button(app, "Show the reading all the same").click().run()
+    assert len(rows(app)) == 3
+    app.selectbox(key="chosen_preset").set_value("single").run()
+    assert rows(app) == []  # nobody asked this model
+    app.selectbox(key="chosen_preset").set_value("mixed").run()
+    assert len(rows(app)) == 3
+    upload(app, phantom_dicom(seed=1, size=256), "b.dcm")
+    upload(app, refused, "a.dcm")
+    assert rows(app) == []
+
+
 def test_an_override_is_recorded_in_the_json(app: AppTest, upload: Upload, monkeypatch: pytest.MonkeyPatch) -> None:
     kept = []
     read = services.read
@@ -78,7 +92,9 @@ def test_a_phantom_that_lies_wrongly_is_put_into_place_and_back(shipped: AppTest
     said = " ".join(info.value for info in shipped.info)
     assert "before it was read" in said
     assert ("180" in said, "nverted" in said) == ("rotate-180" in PLACEMENTS[number], "invert" in PLACEMENTS[number])
+    shipped.session_state["blank_own"] = True  # a box of the reader's on the picture as it was
     button(shipped, "Undo").click().run()
+    assert "blank_own" not in shipped.session_state or not shipped.session_state["blank_own"]
     assert "Read as it lies" in " ".join(info.value for info in shipped.info)
     button(shipped, "Put into place").click().run()
     assert "before it was read" in " ".join(info.value for info in shipped.info)

@@ -16,6 +16,7 @@ from streamlit.testing.v1 import AppTest
 
 from cxrkit.imaging.phantom import phantom_dicom, phantom_png
 from cxrkit.preset import Preset
+from cxrkit.radiograph import Radiograph
 from tests.app.conftest import page_text
 from tests.conftest import REPOSITORY
 
@@ -240,7 +241,7 @@ def test_clear_patient_forgets_radiographs_readings_and_files(
     assert len(calls) == 1  # a rerun does not infer again
     button(app, "Clear patient").click().run()
     assert rows(app) == []
-    assert "radiographs" not in app.session_state
+    assert "radiograph" not in app.session_state
     assert "Clear patient" not in {b.label for b in app.button}
     upload(app, phantom_png(size=256), "a.png")
     assert len(calls) == 2  # the reading itself was forgotten too
@@ -272,12 +273,16 @@ def test_reading_and_choices_survive_a_visit_to_another_page(app: AppTest, uploa
     assert app.toggle(key="map_contour").value is False
 
 
-def test_same_file_is_decoded_and_kept_once_and_few_are_kept(app: AppTest, upload: Upload) -> None:
-    for seed in (0, 0, 1, 2, 3):
+def test_only_the_radiograph_that_is_shown_is_kept(app: AppTest, upload: Upload) -> None:
+    seen = []
+    for seed in (0, 1):
         upload(app, phantom_png(seed=seed, size=128), "a.png")
-    kept = app.session_state["radiographs"]
-    assert len(kept) == 3
-    assert app.session_state["shown_radiograph"] == list(kept)[-1]
+        seen.append(app.session_state["radiograph"].sha256)
+    assert seen[0] != seen[1]
+    held = [app.session_state[key] for key in app.session_state]
+    assert [value.sha256 for value in held if isinstance(value, Radiograph)] == [seen[1]]
+    upload(app, b"no radiograph at all", "a.png")
+    assert "radiograph" not in app.session_state
 
 
 def test_map_controls_do_not_infer_again(app: AppTest, upload: Upload, monkeypatch: pytest.MonkeyPatch) -> None:

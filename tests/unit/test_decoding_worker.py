@@ -238,6 +238,16 @@ def test_want_of_memory_is_said_to_be_that() -> None:
     pool.close()
 
 
+def test_the_memory_of_processes_can_be_forgotten(pool: Pool) -> None:
+    pool.load(PNG)
+    (before,) = pool.idle()
+    pool.forget()
+    assert before.process.returncode is not None
+    (after,) = pool.idle()
+    assert after is not before
+    assert pool.load(PNG).sha256 == load_radiograph(PNG).sha256
+
+
 def test_a_process_that_died_while_idle_is_replaced(pool: Pool) -> None:
     pool.load(PNG)
     before = pool._idle[-1].process.pid

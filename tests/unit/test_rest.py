@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from cxrkit.errors import WeightsCorrupt
 from cxrkit.imaging.dicom import transfer_syntaxes
 from cxrkit.preset import list_presets
 from cxrkit.serving import rest
@@ -83,3 +85,13 @@ def test_a_missing_decoder_or_no_preset_is_degraded(monkeypatch: pytest.MonkeyPa
     monkeypatch.undo()
     monkeypatch.setattr("cxrkit.preset.WEIGHTS", tmp_path)
     assert rest.health()["status"] == "degraded"
+
+
+def test_a_preset_whose_gate_is_missing_is_unusable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    shipped = next(p for p in list_presets() if p.name == "pneumonia")
+    shutil.copytree(shipped.folder, tmp_path / "pneumonia")
+    assert shipped.quality_gate is not None
+    (tmp_path / "pneumonia" / shipped.quality_gate.file).unlink()
+    monkeypatch.setattr("cxrkit.preset.WEIGHTS", tmp_path)
+    with pytest.raises(WeightsCorrupt, match="quality gate"):
+        rest.health()
