@@ -30,7 +30,7 @@ WIDTHS = (16, 24, 48, 80)
 """Channels of the four levels, the first at half the resolution of the input."""
 
 OUTPUT = "lung"
-EDGE_LIMIT = 0.25
+EDGE_LIMIT = 0.2
 """Share of one side of the picture above which the lung that lies on it is cut off."""
 
 LEAST = 0.05

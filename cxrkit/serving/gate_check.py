@@ -25,7 +25,7 @@ from cxrkit.radiograph import Radiograph
 from cxrkit.reading import Reading
 
 Right = Callable[[Reading], bool]
-NOT_CHEST = ("not-frontal-chest", "other-modality", "other-body-part", "colour-photo")
+NOT_CHEST = ("not-frontal-chest", "other-modality", "other-body-part", "colour-photo", "no-lungs")
 """Reasons that are right for a picture that is no chest radiograph; a colour photograph is one, too."""
 
 SCREENS = ("screenshot", "not-frontal-chest")

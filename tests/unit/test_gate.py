@@ -10,6 +10,7 @@ import pytest
 
 from cxrkit.card import QualityGate
 from cxrkit.errors import PresetInvalid, WeightsCorrupt
+from cxrkit.imaging.phantom import phantom
 from cxrkit.imaging.quality import corrected
 from cxrkit.model.gate import ARRAYS, CLASSES, GATE_FILE, OTHER, PLACEMENTS, SCREEN, Gate, placed
 from cxrkit.model.manager import XRayModelManager
@@ -97,7 +98,7 @@ def test_what_no_turning_makes_a_chest_is_refused_and_can_be_asked_for(gated):
     image = radiograph(1)
     reading = manager.read(image)
     assert reading.quality.refused
-    assert [i.code for i in reading.quality.issues if i.severity == "refuse"] == ["not-frontal-chest"]
+    assert [i.code for i in reading.quality.issues if i.severity == "refuse"] == ["not-frontal-chest", "no-lungs"]
     assert reading.quality.correction == reading.quality.proposed == ()
     assert not reading.override().quality.refused
     as_it_lies = manager.read(image, correct=False)  # which is not a way past
@@ -108,7 +109,9 @@ def test_what_no_turning_makes_a_chest_is_refused_and_can_be_asked_for(gated):
 
 def test_a_chest_passes_at_one_pass(gated):
     manager = XRayModelManager(gated(winner=0, limit=1e6))
-    reading = manager.read(radiograph(1))
+    noise = manager.read(radiograph(1)).quality
+    assert [i.code for i in noise.issues if i.severity == "refuse"] == ["no-lungs"]
+    reading = manager.read(phantom(0, 512))
     assert not reading.quality.refused
     assert reading.quality.gated
     assert 0 <= reading.quality.distance < 1
