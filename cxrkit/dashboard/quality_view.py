@@ -55,7 +55,7 @@ def remarks(reading: Reading) -> None:
         )
     if quality.correction:
         _with_button(
-            f"**{steps(quality.correction)} before it was read**, because it looked so to the model.",
+            f"**{steps(quality.correction)} before it was read**: as it was, it looked wrong to the model.",
             "Undo",
             services.leave_as_it_lies,
             reading.weights_sha256,

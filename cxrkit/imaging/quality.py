@@ -105,6 +105,6 @@ def corrected(radiograph: Radiograph, corrections: Sequence[Correction]) -> Radi
                 spacing = spacing[1], spacing[0]
         else:
             raise ValueError(f"unknown correction {correction!r}")
-        notes.append(f"{NAMES[correction]}, because it looked so to the model.")
+        notes.append(f"{NAMES[correction]}: as it was, it looked wrong to the model.")
     done = (*radiograph.correction, *corrections)
     return dataclasses.replace(radiograph, pixels=pixels, spacing_mm=spacing, notes=tuple(notes), correction=done)

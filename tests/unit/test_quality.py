@@ -123,7 +123,7 @@ def test_corrections_turn_clockwise_invert_and_say_so():
     np.testing.assert_array_equal(turned.pixels, 1 - np.array([[0.75, 0.5, 0.0], [0.125, 1.0, 0.25]], dtype=np.float32))
     assert turned.spacing_mm == (2.0, 1.0)
     assert turned.correction == ("rotate-90", "invert")
-    assert [note.split(",")[0] for note in turned.notes] == ["Turned by 90 degrees clockwise", "Inverted"]
+    assert [note.split(":")[0] for note in turned.notes] == ["Turned by 90 degrees clockwise", "Inverted"]
     assert turned.sha256 == radiograph.sha256
     assert turned.key != radiograph.key
     back = corrected(turned, ("rotate-270", "invert"))
