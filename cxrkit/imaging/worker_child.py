@@ -53,7 +53,7 @@ def answer(data: bytes, request: dict[str, Any]) -> tuple[dict[str, Any], list[A
 
 def main() -> int:
     """Decode files until the parent closes its end."""
-    channel = Channel.to_parent()
+    channel = Channel.to_parent(int(sys.argv[1]) if len(sys.argv) > 1 else None)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to end
     prepare()
     limit(MEMORY)

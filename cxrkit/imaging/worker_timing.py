@@ -23,7 +23,7 @@ FILES: dict[str, Callable[[], bytes]] = {
 }
 
 
-def compare(rounds: int = 15) -> dict[str, Any]:
+def compare(rounds: int = 30) -> dict[str, Any]:
     """Time reading of two files, here and in a process, in turn.
 
     Returns

@@ -158,6 +158,57 @@ def test_pipes_do_where_there_are_no_sockets(monkeypatch: pytest.MonkeyPatch) ->
     pool.close()
 
 
+def test_pictures_that_do_not_fit_into_the_shared_memory_use_the_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(channel, "SHARED", 4096)
+    bounded = Pool()
+    for side in (32, 64, 32):  # fits, does not, fits again
+        data = phantom_png(size=side)
+        assert same(bounded.load(data), load_radiograph(data))
+    bounded.close()
+
+
+def test_both_ends_reckon_alike_where_bytes_lie(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(channel, "SHARED", 4096)
+    echo = """
+import sys
+from cxrkit.imaging.channel import Channel
+channel = Channel.to_parent(int(sys.argv[1]))
+while True:
+    bodies = [channel.receive(size) for size in channel.head()["sizes"]]
+    channel.send({}, bodies[::-1])
+"""
+    here, child = Channel.to_child((sys.executable, "-P", "-c", echo), environment())
+    for sizes in ([0, 4096], [3000, 2000, 1096, 1], [1], [5000, 4000, 96, 97], []):
+        bodies = [os.urandom(size) for size in sizes]
+        here.send({"sizes": sizes}, bodies)
+        assert here.head() == {}
+        assert [here.receive(size) for size in sizes[::-1]] == bodies[::-1]
+    here.close()
+    assert child.wait(10) is not None
+
+
+@pytest.mark.skipif(not channel.SHARED, reason="only Linux has files in memory whose size can be sealed")
+def test_a_process_cannot_cut_off_the_memory_that_the_server_maps() -> None:
+    code = """
+import os, sys
+from cxrkit.imaging.channel import Channel
+descriptor = os.dup(int(sys.argv[1]))
+channel = Channel.to_parent(int(sys.argv[1]))
+for size in (0, 2**30):
+    try:
+        os.ftruncate(descriptor, size)
+    except PermissionError:
+        continue
+    break
+else:
+    channel.send({"sealed": True})
+"""
+    here, child = Channel.to_child((sys.executable, "-P", "-c", code), environment())
+    assert here.head() == {"sealed": True}
+    here.close()
+    child.wait(10)
+
+
 def test_systems_without_limits_still_decode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "resource.py").write_text("raise ImportError\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
