@@ -27,7 +27,7 @@ MODEL_INFO = "pages/model_info.py"
 
 _ROUTED = "router_has_run"
 _WANTED = "page_wanted_before_the_router"
-_STYLE = Path(__file__).with_name("style.css")
+_STYLES = Path(__file__).with_name("styles")  # base.css, and a sheet for each page that needs one
 _ICON = Path(__file__).with_name("icon.png")  # a file: named icons and emoji are fetched from the internet
 _log = logging.getLogger(__name__)
 
@@ -46,8 +46,13 @@ def route() -> None:
     if wanted is not None:
         path, query = wanted
         st.switch_page(pages[path], query_params=query)
-    st.html(_STYLE)
+    st.html(f"<style>{_style()}</style>")
     chosen.run()
+
+
+@functools.cache
+def _style() -> str:
+    return "\n".join(sheet.read_text() for sheet in sorted(_STYLES.glob("*.css")))
 
 
 def _keep_uploads_in_memory() -> None:
