@@ -1,6 +1,6 @@
 """One radiograph in, one reading out."""
 
-from cxrkit.dashboard import quality_view, services, sidebar, widgets
+from cxrkit.dashboard import films, quality_view, services, sidebar, widgets
 from cxrkit.dashboard.entry import READ, begin, guarded, not_a_device
 
 begin(READ)
@@ -10,8 +10,8 @@ begin(READ)
 def page() -> None:
     choice = sidebar.choose_model()
     not_a_device(choice.preset.notice)
-    widgets.intake()
-    radiograph = services.shown_radiograph()
+    widgets.intake_bar()
+    radiograph = films.shown_radiograph()
     reading = None
     if radiograph is not None:
         radiograph, reading = services.read(radiograph, choice.preset)

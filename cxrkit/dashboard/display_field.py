@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from cxrkit.dashboard import services
+from cxrkit.dashboard import films
 from cxrkit.radiograph import Radiograph
 
 
@@ -20,18 +20,18 @@ def display_caption(radiograph: Radiograph) -> tuple[str, ...]:
 
 def display_field(radiograph: Radiograph) -> None:
     """Let the reader choose among several displays; shows nothing where there is one."""
-    choices = services.displays()
+    choices = films.displays()
     if not choices:
         return
     with st.container(key="display"):
-        st.session_state.setdefault(services.CHOSEN_DISPLAY, radiograph.display)
+        st.session_state.setdefault(films.CHOSEN_DISPLAY, radiograph.display)
         chosen = st.selectbox(
             "Display",
             choices,
             format_func=lambda display: display_name(radiograph, display),
-            key=services.CHOSEN_DISPLAY,
+            key=films.CHOSEN_DISPLAY,
             label_visibility="collapsed",
         )
     if chosen != radiograph.display:
-        services.choose_display(chosen)
+        films.choose_display(chosen)
         st.rerun()  # the whole page: another picture is another reading

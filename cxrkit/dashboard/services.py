@@ -1,8 +1,8 @@
 """What pages ask of the library, and every cache of the dashboard.
 
 Models are shared by all sessions. What belongs to a patient never is: radiographs lie in the
-session's own state and readings in session-scoped caches, both bounded, both emptied by
-`clear_patient`. Keys are sums of the source with what was done to it, never arrays.
+session's own state (`cxrkit.dashboard.films`) and readings in session-scoped caches, both bounded, both emptied by
+`cxrkit.dashboard.intake.clear_patient`. Keys are sums of the source with what was done to it, never arrays.
 """
 
 from __future__ import annotations
@@ -11,37 +11,28 @@ import hashlib
 import json
 from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import streamlit as st
-from streamlit import runtime
-from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 import cxrkit.preset
 from cxrkit.charts import overlay
 from cxrkit.charts import viewer as viewer_chart
-from cxrkit.dashboard.entry import incident
-from cxrkit.errors import CxrError, PresetNotFound
+from cxrkit.dashboard import films
+from cxrkit.errors import PresetNotFound
 from cxrkit.imaging import worker
 from cxrkit.imaging.burned_in import find_text
 from cxrkit.imaging.phantom import phantom
 from cxrkit.imaging.quality import corrected
-from cxrkit.imaging.worker import load_untrusted_with_alternatives
 from cxrkit.preset import CARD, Preset, list_presets
 from cxrkit.quality import Correction
 from cxrkit.radiograph import Radiograph
 from cxrkit.reading import Box, Reading
 
 if TYPE_CHECKING:
-    from streamlit.runtime.uploaded_file_manager import UploadedFile
-
-    from cxrkit.imaging.alternatives import Alternatives
     from cxrkit.model.manager import XRayModelManager
 
 CHOSEN_FINDING = "chosen_finding"  # session key: the finding that the reader looks at
-CHOSEN_DISPLAY = "chosen_display"  # session key: the field with the radiograph's windows and look-up tables
-_RADIOGRAPH, _FAILURE, _INTAKES = "radiograph", "intake_failure", "intakes"
-_ALTERNATIVES = "alternatives"  # the displays of the radiograph that is shown, and of no other
 _OVERRIDDEN, _AS_THEY_LIE = "overridden", "as_they_lie"  # refusals, and corrections, that the reader undid
 _CHOICES = "kept_choices"
 BLANKING = ("blank_suspected", "blank_own", "blank_across", "blank_down")  # session keys: what is blanked, and where
@@ -116,101 +107,6 @@ def forget_choices(*keys: str) -> None:
     st.session_state[_CHOICES] = {k: v for k, v in st.session_state.get(_CHOICES, {}).items() if k not in keys}
 
 
-# -- one patient's radiographs -----------------------------------------------------------------
-
-
-def uploader_key() -> str:
-    """Key of the file uploader; it changes after each file, which leaves no file name on the page."""
-    return f"upload_{st.session_state.get(_INTAKES, 0)}"
-
-
-def take_upload() -> None:
-    """Decode what was just uploaded, keep the radiograph and let go of the file (a widget's callback)."""
-    upload: UploadedFile | None = st.session_state.get(uploader_key())
-    if upload is None:
-        return
-    _forget_patient()
-    try:
-        st.session_state[_RADIOGRAPH], st.session_state[_ALTERNATIVES] = load_untrusted_with_alternatives(
-            upload.getvalue(), name=upload.name
-        )
-    except CxrError as error:
-        st.session_state[_FAILURE] = error
-    except Exception as error:
-        st.session_state[_FAILURE] = incident(error)
-    finally:
-        _forget_file(upload)
-
-
-def take_phantom() -> None:
-    """Show the synthetic phantom (a widget's callback)."""
-    _forget_patient()
-    st.session_state[_RADIOGRAPH] = phantom()
-
-
-def shown_radiograph() -> Radiograph | None:
-    """The radiograph that the session looks at, or None."""
-    radiograph: Radiograph | None = st.session_state.get(_RADIOGRAPH)
-    return radiograph
-
-
-def displays() -> tuple[int, ...]:
-    """Numbers of the displays that the shown radiograph can be seen in, where there are several."""
-    others: Alternatives | None = st.session_state.get(_ALTERNATIVES)
-    return () if others is None else others.choices
-
-
-def choose_display(display: int) -> None:
-    """Show the radiograph with another of its windows or look-up tables; it is then read anew."""
-    radiograph, others = shown_radiograph(), st.session_state.get(_ALTERNATIVES)
-    if radiograph is not None and others is not None:
-        st.session_state[_RADIOGRAPH] = others.show(radiograph, display)
-
-
-def intake_failure() -> CxrError | str | None:
-    """Why the last upload could not be read: an error, or an incident's number."""
-    failure: CxrError | str | None = st.session_state.get(_FAILURE)
-    return failure
-
-
-def clear_patient() -> None:
-    """Forget radiographs, readings, pictures and files of this session (a widget's callback).
-
-    What is freed is not overwritten: that is the operating system's business, and swap's.
-    """
-    _forget_patient()
-    worker.forget()
-    _forget_downloads()
-
-
-def _forget_patient() -> None:
-    """Forget the radiograph and all that was made of it and chosen for it; the next one starts afresh."""
-    for key in (_RADIOGRAPH, _ALTERNATIVES, _FAILURE, _OVERRIDDEN, _AS_THEY_LIE, CHOSEN_FINDING, CHOSEN_DISPLAY):
-        st.session_state.pop(key, None)
-    st.session_state[_INTAKES] = st.session_state.get(_INTAKES, 0) + 1
-    forget_choices(*BLANKING)
-    for cache in (_reading, _corrected, _display_copy, _suspected_text, _viewer):
-        cache.clear()
-
-
-def _forget_downloads() -> None:
-    """Drop the files that were saved from the page; Streamlit would keep them through another run."""
-    context = get_script_run_ctx()
-    if context is not None:
-        files = runtime.get_instance().media_file_mgr
-        files.clear_session_refs(context.session_id)
-        for _ in range(2):  # the first round only marks a download
-            files.remove_orphaned_files()
-
-
-def _forget_file(upload: UploadedFile) -> None:
-    """Drop the uploaded bytes, which Streamlit would keep until the session ends."""
-    context = get_script_run_ctx()
-    if context is not None:
-        files: Any = context.uploaded_file_mgr
-        files.remove_file(session_id=context.session_id, file_id=upload.file_id)
-
-
 # -- readings ----------------------------------------------------------------------------------
 
 
@@ -230,7 +126,7 @@ def read(radiograph: Radiograph, preset: Preset) -> tuple[Radiograph, Reading]:
     return _corrected(radiograph.key, reading.quality.correction, radiograph), reading
 
 
-@st.cache_resource(scope="session", max_entries=8, ttl="8h", show_spinner=False)
+@st.cache_resource(scope="session", max_entries=2 * films.MOST_FILMS, ttl="8h", show_spinner=False)
 def _reading(
     radiograph_key: str,
     as_it_lies: bool,
@@ -263,12 +159,21 @@ def put_into_place(weights_sha256: str) -> None:
 
 
 def _as_it_lies(weights_sha256: str, *, wanted: bool) -> None:
-    radiograph = shown_radiograph()
+    radiograph = films.shown_radiograph()
     if radiograph is not None:
         mark = _mark(radiograph, weights_sha256)
         others = set(st.session_state.get(_AS_THEY_LIE, ())) - {mark}
         st.session_state[_AS_THEY_LIE] = others | {mark} if wanted else others
         forget_choices(*BLANKING)  # a box that was placed on the picture would lie elsewhere on it now
+
+
+def forget_patient() -> None:
+    """Forget all that was made of the session's radiographs and chosen for them."""
+    for key in (_OVERRIDDEN, _AS_THEY_LIE, CHOSEN_FINDING):
+        st.session_state.pop(key, None)
+    forget_choices(*BLANKING)
+    for cache in (_reading, _corrected, _display_copy, _suspected_text, _viewer):
+        cache.clear()
 
 
 def _mark(radiograph: Radiograph, weights_sha256: str) -> str:
@@ -286,7 +191,7 @@ def display_copy(radiograph: Radiograph) -> overlay.DisplayCopy:
     return _display_copy(radiograph.key, radiograph)
 
 
-@st.cache_resource(scope="session", max_entries=4, ttl="8h", show_spinner=False)
+@st.cache_resource(scope="session", max_entries=films.MOST_FILMS, ttl="8h", show_spinner=False)
 def _display_copy(radiograph_key: str, _radiograph: Radiograph) -> overlay.DisplayCopy:
     return overlay.display_copy(_radiograph)
 
@@ -296,7 +201,7 @@ def suspected_text(radiograph: Radiograph) -> tuple[Box, ...]:
     return _suspected_text(radiograph.key, radiograph)
 
 
-@st.cache_resource(scope="session", max_entries=4, ttl="8h", show_spinner=False)
+@st.cache_resource(scope="session", max_entries=films.MOST_FILMS, ttl="8h", show_spinner=False)
 def _suspected_text(radiograph_key: str, _radiograph: Radiograph) -> tuple[Box, ...]:
     return find_text(_radiograph.pixels)
 

@@ -9,7 +9,7 @@ import streamlit as st
 from cxrkit.card import MINIMUM_POSITIVES
 from cxrkit.charts import overlay
 from cxrkit.charts.viewer import VIEWER_CONFIG, empty_viewer, layers_css
-from cxrkit.dashboard import quality_view, services
+from cxrkit.dashboard import films, intake, quality_view, services
 from cxrkit.dashboard.blanking import blank_field, blanked_boxes, blanking_caption
 from cxrkit.dashboard.display_field import display_caption, display_field
 from cxrkit.dashboard.entry import guarded, show_error, show_incident
@@ -28,29 +28,31 @@ GRID_CAPTION = "{rows} x {columns}: where the model looked, not the outline of a
 # -- intake ------------------------------------------------------------------------------------
 
 
-def intake() -> None:
+def intake_bar() -> None:
     """The upload field and the buttons beside it; then why the last file could not be read, if so."""
     with st.container(key="intake", horizontal=True, vertical_alignment="center"):
         st.file_uploader(
-            "Radiograph (DICOM, PNG or JPEG)",
-            key=services.uploader_key(),
-            on_change=services.take_upload,
+            "Radiographs (DICOM, PNG or JPEG)",
+            accept_multiple_files=True,
+            key=intake.uploader_key(),
+            on_change=intake.take_uploads,
             label_visibility="collapsed",
         )
         st.button(
             "Synthetic phantom",
             icon=":material/draw:",
-            on_click=services.take_phantom,
+            on_click=intake.take_phantom,
             help="A drawn chest, not a patient: try the page without a file.",
         )
-        if services.shown_radiograph() is not None or services.intake_failure() is not None:
+        if films.films():
             st.button(
                 "Clear patient",
                 icon=":material/delete:",
-                on_click=services.clear_patient,
+                on_click=intake.clear_patient,
                 help="Forgets the radiograph and everything kept about it in this session.",
             )
-    failure = services.intake_failure()
+    film = films.current()
+    failure = None if film is None else film.failure
     if isinstance(failure, CxrError):
         show_error(failure)
     elif failure is not None:

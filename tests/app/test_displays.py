@@ -34,7 +34,7 @@ def fields(app: AppTest) -> list:  # type: ignore[type-arg]
 
 
 def shown(app: AppTest) -> Radiograph:
-    return app.session_state["radiograph"]
+    return app.session_state["films"][0].radiograph
 
 
 @pytest.fixture
@@ -96,15 +96,15 @@ def test_only_the_shown_radiograph_keeps_its_displays(app: AppTest, upload: Uplo
     fields(app)[0].set_value(1).run()
     upload(app, phantom_png(size=256), "b.png")
     assert fields(app) == []
-    assert app.session_state["alternatives"] is None
+    assert [film.alternatives for film in app.session_state["films"]] == [None]
     upload(app, SEVERAL, "a.dcm")  # the same file again opens with its default
     assert fields(app)[0].value == 0
     assert shown(app).display == 0
     upload(app, b"not an image", "c.dcm")
-    assert "alternatives" not in app.session_state
+    assert [film.alternatives for film in app.session_state["films"]] == [None]
     upload(app, SEVERAL, "a.dcm")
     next(b for b in app.button if b.label == "Clear patient").click().run()
-    assert "alternatives" not in app.session_state
+    assert "films" not in app.session_state
 
 
 def test_a_display_survives_a_visit_to_another_page(app: AppTest, upload: Upload) -> None:

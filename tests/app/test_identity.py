@@ -114,7 +114,7 @@ def test_nothing_of_a_patient_is_kept_by_the_page(
     with caplog.at_level(logging.DEBUG):
         upload(app, named_patient(), f"{MARKER}_19471103.dcm")
     assert not app.exception
-    radiograph = app.session_state["radiograph"]
+    radiograph = app.session_state["films"][0].radiograph
     assert radiograph.source_format == "DICOM"
     assert radiograph.age_band == "45-64"  # a band, of the age in the file
     state = {key: app.session_state[key] for key in app.session_state}

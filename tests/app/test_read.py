@@ -205,7 +205,7 @@ def test_defect_shows_an_incident_number_and_logs_no_identity(
     def broken(data: bytes, *, name: str) -> None:
         raise RuntimeError(f"cannot read {name}")
 
-    monkeypatch.setattr("cxrkit.dashboard.services.load_untrusted_with_alternatives", broken)
+    monkeypatch.setattr("cxrkit.dashboard.intake.load_untrusted_with_alternatives", broken)
     upload(app, phantom_png(size=256), "Doe_Jane.png")
     (error,) = app.error
     number = re.search(r"incident ([0-9a-f]{8})", error.value)
@@ -241,7 +241,7 @@ def test_clear_patient_forgets_radiographs_readings_and_files(
     assert len(calls) == 1  # a rerun does not infer again
     button(app, "Clear patient").click().run()
     assert rows(app) == []
-    assert "radiograph" not in app.session_state
+    assert "films" not in app.session_state
     assert "Clear patient" not in {b.label for b in app.button}
     upload(app, phantom_png(size=256), "a.png")
     assert len(calls) == 2  # the reading itself was forgotten too
@@ -257,7 +257,7 @@ def test_uploaded_bytes_are_let_go_at_once(app: AppTest, upload: Upload, monkeyp
     )
     upload(app, phantom_png(size=128), "a.png")
     assert len(removed) == 1
-    assert app.file_uploader[0].value is None  # a new, empty field: no file name stays on the page
+    assert app.file_uploader[0].value == []  # a new, empty field: no file name stays on the page
     upload(app, b"not an image", "b.png")
     assert len(removed) == 2
 
@@ -277,12 +277,13 @@ def test_only_the_radiograph_that_is_shown_is_kept(app: AppTest, upload: Upload)
     seen = []
     for seed in (0, 1):
         upload(app, phantom_png(seed=seed, size=128), "a.png")
-        seen.append(app.session_state["radiograph"].sha256)
+        seen.append(app.session_state["films"][0].radiograph.sha256)
     assert seen[0] != seen[1]
     held = [app.session_state[key] for key in app.session_state]
-    assert [value.sha256 for value in held if isinstance(value, Radiograph)] == [seen[1]]
+    assert not any(isinstance(value, Radiograph) for value in held)
+    assert [film.radiograph.sha256 for film in app.session_state["films"]] == [seen[1]]
     upload(app, b"no radiograph at all", "a.png")
-    assert "radiograph" not in app.session_state
+    assert [film.radiograph for film in app.session_state["films"]] == [None]
 
 
 def test_map_controls_do_not_infer_again(app: AppTest, upload: Upload, monkeypatch: pytest.MonkeyPatch) -> None:
