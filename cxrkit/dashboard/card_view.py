@@ -8,6 +8,7 @@ from html import escape
 import streamlit as st
 
 from cxrkit.card import MINIMUM_POSITIVES, Metric, TrainingRecord
+from cxrkit.dashboard.blocks import bullets, pairs, paragraph, section, table
 from cxrkit.dashboard.findings_panel import percent
 from cxrkit.dashboard.ranking import RULES
 from cxrkit.findings import finding_text
@@ -21,22 +22,22 @@ RATES = {"sensitivity": "Sensitivity", "specificity": "Specificity", "ppv": "PPV
 
 def card(preset: Preset) -> None:
     """Everything that the card knows, from what the model is to how far it can be trusted."""
-    st.html(f'<div class="cx-card"><h2>{escape(preset.title)}</h2>{_paragraph(preset.intended_use)}</div>')
+    st.html(f'<div class="cx-card"><h2>{escape(preset.title)}</h2>{paragraph(preset.intended_use)}</div>')
     left, right = st.columns(2, gap="large")
     with left:
         sha256 = f"<p><code>sha256 of the weights: {escape(preset.weights_sha256)}</code></p>"
-        _section("Architecture", _pairs(architecture(preset)) + sha256)
-        _section("Limits", _list(preset.limits))
+        section("Architecture", pairs(architecture(preset)) + sha256)
+        section("Limits", bullets(preset.limits))
     with right:
-        _section("Training data", _pairs(training(preset)) + _list(preset.training.data))
-        _section("Label noise", _list(preset.label_noise) or _paragraph("Nothing is recorded about label noise."))
-    _section("Findings and labels in the training split", _findings_table(preset))
-    _section("Measured performance", _metrics(preset))
-    _section("Operating points", _operating_points(preset))
-    _section("Calibration", _calibration(preset))
-    _section("Quality gate", _quality_gate(preset))
-    _section("Lungs", _lungs())
-    _section("Files that can be read here", _formats())
+        section("Training data", pairs(training(preset)) + bullets(preset.training.data))
+        section("Label noise", bullets(preset.label_noise) or paragraph("Nothing is recorded about label noise."))
+    section("Findings and labels in the training split", _findings_table(preset))
+    section("Measured performance", _metrics(preset))
+    section("Operating points", _operating_points(preset))
+    section("Calibration", _calibration(preset))
+    section("Quality gate", _quality_gate(preset))
+    section("Lungs", _lungs())
+    section("Files that can be read here", _formats())
 
 
 def architecture(preset: Preset) -> list[tuple[str, str]]:
@@ -76,7 +77,7 @@ def _findings_table(preset: Preset) -> str:
     reference = preset.reference_prevalence
     if not preset.label_counts:
         names = ", ".join(finding_text(finding).label for finding in preset.findings)
-        return _paragraph(f"{names}. How often each was labelled in the training split is not stated.")
+        return paragraph(f"{names}. How often each was labelled in the training split is not stated.")
     head = ["Finding", "Positive", "Labelled", "Prevalence"] + (["Reference prevalence"] if reference else [])
     rows = []
     for count in preset.label_counts:
@@ -86,32 +87,30 @@ def _findings_table(preset: Preset) -> str:
             stated = reference.by_finding.get(count.finding)
             row.append("none" if stated is None else percent(stated))
         rows.append(row)
-    source = _paragraph(f"Probabilities are stated at the prevalence of {reference.source}.") if reference else ""
-    return _table(head, rows) + source
+    source = paragraph(f"Probabilities are stated at the prevalence of {reference.source}.") if reference else ""
+    return table(head, rows) + source
 
 
 def _metrics(preset: Preset) -> str:
     if not preset.metrics:
-        return _paragraph(
+        return paragraph(
             "Not evaluated: no test result belongs to these weights. Measure them with scripts/evaluate.py."
         )
     parts = []
     for split in dict.fromkeys(m.split for m in preset.metrics):
         macro = preset.metric("macro", "auroc", split)
         if macro is not None:
-            parts.append(
-                _paragraph(f"Mean AUROC over the findings, {split} split: {interval(macro)}, n = {macro.n:,}.")
-            )
+            parts.append(paragraph(f"Mean AUROC over the findings, {split} split: {interval(macro)}, n = {macro.n:,}."))
         head = ["Finding", "n (positive)", *DISCRIMINATION.values()]
-        parts.append(_paragraph(f"Split: {split}. In brackets: 95 % interval."))
-        parts.append(_table(head, list(_metric_rows(preset, split, list(DISCRIMINATION)))))
+        parts.append(paragraph(f"Split: {split}. In brackets: 95 % interval."))
+        parts.append(table(head, list(_metric_rows(preset, split, list(DISCRIMINATION)))))
         rules = [rule for rule in RULES if preset.metric(preset.findings[0], f"sensitivity@{rule}", split)]
         for rule in rules:
             names = [f"{rate}@{rule}" for rate in RATES]
             head = ["Finding", "n (positive)", *RATES.values()]
-            table = _table(head, list(_metric_rows(preset, split, names)))
+            rates = table(head, list(_metric_rows(preset, split, names)))
             parts.append(
-                f"<details><summary>At the {RULES[rule][0]} point, {escape(split)} split</summary>{table}</details>"
+                f"<details><summary>At the {RULES[rule][0]} point, {escape(split)} split</summary>{rates}</details>"
             )
     return "".join(parts)
 
@@ -135,9 +134,9 @@ def interval(metric: Metric) -> str:
 def _operating_points(preset: Preset) -> str:
     published = _published(preset)
     if not preset.operating_points and published:
-        return _paragraph("None was fitted: the weights were taken over as published.") + published
+        return paragraph("None was fitted: the weights were taken over as published.") + published
     if not preset.operating_points:
-        return _paragraph("None: no split with both positives and negatives was there to fit them on.")
+        return paragraph("None: no split with both positives and negatives was there to fit them on.")
     head = ["Finding", "Rule", "Threshold", "Sensitivity", "Specificity", "Fitted on", "n (positive)", "Supported"]
     rows = [
         [
@@ -157,7 +156,7 @@ def _operating_points(preset: Preset) -> str:
     ]
     note = f"Not supported means: fewer than {MINIMUM_POSITIVES} positives or negatives to fit on."
     note += f" No operating point at all: {', '.join(absent)}." if absent else ""
-    return _paragraph(note) + _table(head, rows) + published
+    return paragraph(note) + table(head, rows) + published
 
 
 def _published(preset: Preset) -> str:
@@ -168,12 +167,12 @@ def _published(preset: Preset) -> str:
     note = f"Published with the weights ({sources}), on the probability that the network gives itself. "
     note += "Not fitted and not checked here."
     rows = [[finding_text(p.finding).label, percent(p.threshold)] for p in preset.published_thresholds]
-    return _paragraph(note) + _table(["Finding", "Published threshold"], rows)
+    return paragraph(note) + table(["Finding", "Published threshold"], rows)
 
 
 def _calibration(preset: Preset) -> str:
     if all(c.method == "identity" and not c.n for c in preset.calibration.values()):
-        return _paragraph("Not calibrated here: probabilities are those of the network, at no known prevalence.")
+        return paragraph("Not calibrated here: probabilities are those of the network, at no known prevalence.")
     head = ["Finding", "Method", "Slope", "Intercept", "Fitted on", "n (positive)", "Stated at prevalence"]
     rows = []
     for finding in preset.findings:
@@ -181,14 +180,14 @@ def _calibration(preset: Preset) -> str:
         stated = "unknown" if c.prevalence is None else percent(c.prevalence)
         row = [finding_text(finding).label, c.method, f"{c.slope:.3f}", f"{c.intercept:.3f}", c.split]
         rows.append([*row, f"{c.n:,} ({c.positives:,})", stated])
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def _quality_gate(preset: Preset) -> str:
     """What is refused or put into place before a reading is shown, and how well that was seen to work."""
     gate = preset.quality_gate
     if gate is None:
-        return _paragraph(
+        return paragraph(
             "These weights have no gate of their own: only the file's header and simple properties of the picture are "
             "checked, not whether it shows a chest."
         )
@@ -210,23 +209,20 @@ def _quality_gate(preset: Preset) -> str:
         if m.n
     ]
     head = ["Pictures", "n", "Passed", "Put into place", "Refused", "Rightly, and for the right reason"]
-    return _paragraph(text) + (_table(head, rows) if rows else _paragraph("It was not measured."))
+    return paragraph(text) + (table(head, rows) if rows else paragraph("It was not measured."))
 
 
 def _lungs() -> str:
     """How well the lungs are found, by which evidence outside of them is told."""
     found = load_card(LUNGS)
     if found is None:
-        return _paragraph("The lung network is not installed: lungs are not looked for.")
+        return paragraph("The lung network is not installed: lungs are not looked for.")
     text = (
         f"A small network of its own, trained on {found.images:,} radiographs, finds the lungs, so that a map can say "
         "how much of its evidence lies outside of them. Overlap with drawn masks (Dice coefficient, 1 is perfect):"
     )
     rows = [[o.dataset, o.split, f"{o.n:,}", f"{o.dice:.3f}", f"{o.dice_p10:.3f}"] for o in found.overlaps]
-    return _paragraph(text) + _table(["Set", "Part", "n", "Mean", "Tenth percentile"], rows) + _list(found.limits)
-
-
-# -- HTML, everything escaped ------------------------------------------------------------------
+    return paragraph(text) + table(["Set", "Part", "n", "Mean", "Tenth percentile"], rows) + bullets(found.limits)
 
 
 def _formats() -> str:
@@ -240,33 +236,4 @@ def _formats() -> str:
         for identifier, name, installed in transfer_syntaxes()
     ]
     text = f"{READABLE}, also within a ZIP archive. DICOM in these transfer syntaxes:"
-    return _paragraph(text) + _table(["Transfer syntax", "UID", "Decoded"], rows)
-
-
-def _section(title: str, html: str) -> None:
-    st.html(f'<section class="cx-card"><h3>{escape(title)}</h3>{html}</section>')
-
-
-def _paragraph(text: str) -> str:
-    return f"<p>{escape(text)}</p>"
-
-
-def _list(items: Sequence[str]) -> str:
-    return f"<ul>{''.join(f'<li>{escape(item)}</li>' for item in items)}</ul>" if items else ""
-
-
-def _pairs(rows: Sequence[tuple[str, str]]) -> str:
-    cells = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in rows)
-    return f'<dl class="cx-facts">{cells}</dl>'
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    top = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in head)
-    body = "".join(
-        f'<tr><th scope="row">{escape(row[0])}</th>{"".join(f"<td>{escape(c)}</td>" for c in row[1:])}</tr>'
-        for row in rows
-    )
-    # The box scrolls sideways by itself, so that a wide table never widens the page; tabindex lets the keyboard scroll.
-    return (
-        f'<div class="cx-scroll" tabindex="0"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
-    )
+    return paragraph(text) + table(["Transfer syntax", "UID", "Decoded"], rows)

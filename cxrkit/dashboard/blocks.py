@@ -1,0 +1,42 @@
+"""Blocks of HTML that the pages are written with: everything that goes in is escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+import streamlit as st
+
+
+def section(title: str, html: str) -> None:
+    """A titled section; `html` stands as it is."""
+    st.html(f'<section class="cx-card"><h3>{escape(title)}</h3>{html}</section>')
+
+
+def paragraph(text: str) -> str:
+    """A paragraph."""
+    return f"<p>{escape(text)}</p>"
+
+
+def bullets(items: Sequence[str]) -> str:
+    """A list; nothing for no items."""
+    return f"<ul>{''.join(f'<li>{escape(item)}</li>' for item in items)}</ul>" if items else ""
+
+
+def pairs(rows: Sequence[tuple[str, str]]) -> str:
+    """Names with their values."""
+    cells = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in rows)
+    return f'<dl class="cx-facts">{cells}</dl>'
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table whose first column names the rows."""
+    top = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in head)
+    body = "".join(
+        f'<tr><th scope="row">{escape(row[0])}</th>{"".join(f"<td>{escape(c)}</td>" for c in row[1:])}</tr>'
+        for row in rows
+    )
+    # The box scrolls sideways by itself, so that a wide table never widens the page; tabindex lets the keyboard scroll.
+    return (
+        f'<div class="cx-scroll" tabindex="0"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+    )
