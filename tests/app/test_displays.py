@@ -119,7 +119,7 @@ def test_an_exported_picture_names_its_display(app: AppTest, upload: Upload, mon
     # downloads are made when they are asked for, which AppTest cannot do: what they would be made of is looked at
     made: list[tuple[str, ...]] = []
     monkeypatch.setattr(
-        "cxrkit.dashboard.widgets.display_caption", lambda r: made.append(display_caption(r)) or made[-1]
+        "cxrkit.dashboard.viewer_view.display_caption", lambda r: made.append(display_caption(r)) or made[-1]
     )
     upload(app, SEVERAL, "scan.dcm")
     fields(app)[0].set_value(1).run()

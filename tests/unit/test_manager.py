@@ -9,7 +9,7 @@ import pytest
 
 from cxrkit.card import LabelCount
 from cxrkit.dashboard.card_view import architecture
-from cxrkit.dashboard.widgets import quality_line
+from cxrkit.dashboard.viewer_view import quality_line
 from cxrkit.errors import FindingUnknown, PresetInvalid, TrainConfigError
 from cxrkit.model.manager import XRayModelManager
 from cxrkit.radiograph import Radiograph

@@ -1,0 +1,161 @@
+"""The picture of the Read page with its controls, its caption and what can be saved of it."""
+
+from __future__ import annotations
+
+from html import escape
+
+import streamlit as st
+
+from cxrkit.charts import overlay
+from cxrkit.charts.viewer import VIEWER_CONFIG, layers_css
+from cxrkit.dashboard import quality_view, services
+from cxrkit.dashboard.blanking import blank_field, blanked_boxes, blanking_caption
+from cxrkit.dashboard.display_field import display_caption, display_field
+from cxrkit.dashboard.entry import guarded
+from cxrkit.dashboard.findings_panel import percent
+from cxrkit.dashboard.ranking import RULES, Rule, standing
+from cxrkit.dashboard.sidebar import Choice, choose
+from cxrkit.findings import finding_text
+from cxrkit.preset import Preset
+from cxrkit.radiograph import Radiograph
+from cxrkit.reading import Explanation, Reading
+
+GRID_CAPTION = "{rows} x {columns}: where the model looked, not the outline of a lesion"
+
+
+@st.fragment
+@guarded
+def picture(radiograph: Radiograph, reading: Reading, choice: Choice, finding: str) -> None:
+    """The viewer and its controls: a fragment, so that a slider redraws the map and nothing else."""
+    findings = list(choice.preset.findings)
+    services.recall("map_opacity", round(100 * overlay.Look.opacity))
+    services.recall("map_colours", overlay.Look.colour_map)
+    services.recall("map_contour", overlay.Look.contour)
+    display_field(radiograph)
+    with st.container(key="controls", horizontal=True, vertical_alignment="center"):
+        # The key names the finding: choosing a row of the panel must move this field too.
+        wanted = st.selectbox(
+            "Map of",
+            findings,
+            findings.index(finding),
+            format_func=lambda f: finding_text(f).label,
+            key=f"map_{reading.preset}_{finding}",
+            label_visibility="collapsed",
+        )
+        colours = st.selectbox("Colours", list(overlay.COLOUR_MAPS), key="map_colours", label_visibility="collapsed")
+        opacity = st.slider(
+            "Opacity", 0, 100, step=5, format="opacity %d %%", key="map_opacity", label_visibility="collapsed"
+        )
+        contour = st.toggle("Half-peak contour", key="map_contour")
+    for key, value in (("map_opacity", opacity), ("map_colours", colours), ("map_contour", contour)):
+        services.keep(key, value)
+    if wanted != finding:
+        choose(wanted)
+        st.rerun()
+    explanation = reading.explanations[finding]
+    look = overlay.Look(colours, opacity / 100, contour)
+    copy, blanked = services.display_copy(radiograph), blanked_boxes(radiograph)
+    with st.container(key="viewport"):
+        st.plotly_chart(
+            services.viewer(radiograph, reading, colours, blanked),
+            width="stretch",
+            height="stretch",
+            theme=None,
+            key="radiograph",
+            config=VIEWER_CONFIG,
+            alt="Radiograph; the line under it says which map lies over it",
+        )
+    at = standing(choice.preset, finding, reading.prediction[finding], choice.rule, choice.custom)
+    captions = export_captions(reading, explanation, at.threshold, choice.rule)
+    captions += display_caption(radiograph) + blanking_caption(blanked)
+    with st.container(key="below", horizontal=True):
+        st.html(
+            map_caption(reading, explanation, colours)
+            + f"<style>{layers_css('.st-key-viewport', reading.explanations, finding, look)}</style>"
+            + f'<p class="cx-quality">{escape(quality_line(radiograph, reading, choice.preset))}</p>'
+        )
+        blank_field(radiograph, copy)
+        st.download_button(
+            "PNG",
+            help="The radiograph with this map and its caption.",
+            data=lambda: overlay.overlay_png(overlay.blank(copy, blanked), explanation, captions, look),
+            file_name=services.download_name(reading, f"-{finding.lower()}.png"),
+            mime="image/png",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+        st.download_button(
+            "JSON",
+            help="The whole reading: probabilities, maps, weights, quality.",
+            data=lambda: services.reading_json(reading),
+            file_name=services.download_name(reading, ".json"),
+            mime="application/json",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+
+
+def map_caption(reading: Reading, explanation: Explanation, colours: str) -> str:
+    """Legend under the viewer: scale, grid, and how strong this map is among those of the reading."""
+    rows, columns = explanation.map.shape
+    label = escape(finding_text(explanation.finding).label)
+    if not explanation.has_positive_evidence:
+        return (
+            f'<p class="cx-caption"><b>{label}: no positive evidence.</b> Nothing in this radiograph raised the score, '
+            "so there is no map to show.</p>"
+        )
+    strongest = max(reading.explanations.values(), key=lambda e: e.peak)
+    share = percent(explanation.peak / strongest.peak).replace(" ", "\u00a0")
+    compared = ""
+    if strongest is not explanation:
+        compared = f" Peak: {share} of the strongest map, {escape(finding_text(strongest.finding).label)}."
+    elif len(reading.explanations) > 1:
+        compared = " The strongest of all maps."
+    ramp = ",".join(overlay.colour_stops(colours))
+    scale = f'<span class="cx-ramp" style="background:linear-gradient(90deg,{ramp})"></span>'
+    return (
+        f'<p class="cx-caption"><b>{label}</b> {scale} '
+        f"0 to peak, {GRID_CAPTION.format(rows=rows, columns=columns)}.{compared}{escape(_place(explanation))}</p>"
+    )
+
+
+def _place(explanation: Explanation) -> str:
+    """How much of the evidence lies outside of the lungs, and whether that is more than usual."""
+    if explanation.outside_lungs is None:
+        return ""
+    said = f" {percent(explanation.outside_lungs)} of the evidence lies outside the lungs"
+    if not explanation.unusual_place or explanation.outside_limit is None:
+        return said + "."
+    limit = percent(explanation.outside_limit)
+    return f"{said}, more than in 95 % of the validation radiographs with the highest scores ({limit}): beware."
+
+
+def export_captions(reading: Reading, explanation: Explanation, threshold: float | None, rule: Rule) -> tuple[str, ...]:
+    """What is written under an exported picture, so that it explains itself wherever it goes."""
+    rows, columns = explanation.map.shape
+    label = finding_text(explanation.finding).label
+    against = "no operating point" if threshold is None else f"{RULES[rule][0]} threshold {percent(threshold)}"
+    shown = f"Grad-CAM, {GRID_CAPTION.format(rows=rows, columns=columns)}."
+    if not explanation.has_positive_evidence:
+        shown = "No positive evidence: there is no map to show."
+    return (
+        f"{label}: {percent(reading.prediction[explanation.finding])} ({against}). {shown}",
+        f"{reading.preset} {reading.weights_sha256[:8]}, image {reading.radiograph_sha256[:8]}. {reading.notice}",
+        *filter(None, [quality_view.caption(reading.quality)]),
+        reading.disclaimer,
+    )
+
+
+def quality_line(radiograph: Radiograph, reading: Reading, preset: Preset) -> str:
+    """What the file was and what was done to its picture, down to the network's input."""
+    source = {"phantom": "Phantom"}.get(radiograph.source_format, radiograph.source_format)
+    facts = [source, radiograph.modality, radiograph.view and f"{radiograph.view} view"]
+    facts += [f"{radiograph.width} x {radiograph.height} pixels"]
+    side = preset.input_size
+    geometry = {
+        "squash": f"Scaled to {side} x {side} for the model, proportions not kept.",
+        "pad": f"Padded with black to a square, then scaled to {side} x {side} for the model.",
+        "crop": f"Only the central square is read, scaled to {side} x {side}.",
+    }[preset.geometry]
+    border = [f"{preset.border:.1%} of each side is cut off."] if preset.border else []
+    return " ".join([", ".join(f for f in facts if f) + ".", *reading.notes, *border, geometry])
