@@ -27,6 +27,13 @@ PATIENCE = 60_000  # ms; the first reading loads the network
 @contextlib.contextmanager
 def dashboard(**environment: str) -> Iterator[str]:
     """The address of a dashboard of this repository, with these variables set; ended afterwards."""
+    with server_process(**environment) as (address, _):
+        yield address
+
+
+@contextlib.contextmanager
+def server_process(**environment: str) -> Iterator[tuple[str, subprocess.Popen]]:
+    """`dashboard`, and its process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -45,7 +52,7 @@ def dashboard(**environment: str) -> Iterator[str]:
             time.sleep(0.2)
         else:
             raise RuntimeError("the dashboard did not come up")
-        yield address
+        yield address, process
     finally:
         process.terminate()
         process.wait(10)

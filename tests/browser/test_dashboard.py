@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from PIL import Image
@@ -64,11 +65,14 @@ def scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def open_page(browser: sync_api.Browser, address: str, width: int, height: int) -> sync_api.Page:
-    page = browser.new_page(viewport={"width": width, "height": height})
+def open_page(
+    browser: sync_api.Browser, address: str, width: int, height: int, scheme: Literal["dark", "light"] = "light"
+) -> sync_api.Page:
+    page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
     page.set_default_timeout(40 * SECONDS)
     page.foreign = []  # type: ignore[attr-defined]
-    page.on("request", lambda r: page.foreign.append(r.url) if address not in r.url else None)  # type: ignore[attr-defined]
+    own = "/".join(address.split("/")[:3])
+    page.on("request", lambda r: page.foreign.append(r.url) if own not in r.url else None)  # type: ignore[attr-defined]
     page.goto(address)
     return page
 
