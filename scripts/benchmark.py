@@ -43,7 +43,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--size", type=int, default=224, help="of --training: side of the images (default: %(default)s)")
     add("--precision", choices=["auto", "bfloat16", "float32"], default="auto", help="of --training")
     add("--unfused", action="store_true", help="of --training: time the step with Keras' batch normalisation too")
-    add("--rounds", type=int, help="rounds in which the ways alternate (default: 15, with --training 5, with --files 30)")
+    add("--rounds", type=int, help="rounds in which the ways alternate (default: 15; --training 5, --files 30)")
     add("--json", type=Path, metavar="FILE", help="write the numbers here too")
     bounds = ", ".join(f"{name} {bound}" for name, bound in BOUNDS.items())
     added = "processor time of a file over 20 ms"
