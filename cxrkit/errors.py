@@ -20,6 +20,8 @@ with status 2. Any other exception is a defect of cxrkit and is reported as an i
     |   |-- WeightsMismatch        a layer or finding differs between the file and the network
     |   |-- OperatingPointMismatch a threshold of other weights
     |   `-- ImportRefused          weights from elsewhere that cannot be taken over as they are
+    |-- AddressRefused             a web address that must not be opened
+    |-- RemoteUnavailable          a web address where no file can be had
     |-- FindingUnknown             the model has no such finding
     |-- DisplayUnknown             the file has no such display
     |-- ManifestError              a table of images and labels cannot be used
@@ -108,6 +110,14 @@ class OperatingPointMismatch(PresetError):
 
 class ImportRefused(PresetError):
     """Weights from elsewhere act when loaded, give other numbers here, or lack what a preset must know."""
+
+
+class AddressRefused(CxrError):
+    """A web address must not be opened: by its form, its host, or the computer that it leads to."""
+
+
+class RemoteUnavailable(CxrError):
+    """At a web address no file can be had: nobody answers in time, or not with a file."""
 
 
 class FindingUnknown(CxrError):
