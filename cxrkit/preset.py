@@ -41,6 +41,7 @@ from cxrkit.errors import (
     WeightsCorrupt,
     WeightsMissing,
 )
+from cxrkit.repeatability import Repeatability
 
 WEIGHTS = Path(os.environ.get("CXRKIT_WEIGHTS") or Path(__file__).resolve().parent.parent / "weights")
 """Folder of the presets: ``$CXRKIT_WEIGHTS``, else the shipped ones."""
@@ -88,6 +89,8 @@ class Preset:
         Of weights from elsewhere: thresholds on the probability as their publisher states them.
     quality_gate
         What tells by the features of these weights that a picture is no frontal chest radiograph, or None.
+    repeatability
+        How much its scores move when nothing that matters has changed, or None where it was not measured.
     notice
         Shown with every reading, such as "demonstration weights: ..."; empty for none.
     """
@@ -119,6 +122,7 @@ class Preset:
     notice: str = ""
     border: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
     quality_gate: QualityGate | None = None
+    repeatability: Repeatability | None = None
     folder: str = dataclasses.field(default="", compare=False)
 
     def __post_init__(self) -> None:
@@ -152,6 +156,11 @@ class Preset:
                 )
         if self.quality_gate is not None and self.quality_gate.weights_sha256 != self.weights_sha256:
             refuse("its quality gate was fitted for other weights")
+        if self.repeatability is not None:
+            if self.repeatability.weights_sha256 != self.weights_sha256:
+                refuse("its repeatability was measured with other weights")
+            if unknown := sorted({limit.finding for limit in self.repeatability.limits} - set(self.findings)):
+                refuse(f"a repeatability limit is for {', '.join(unknown)}, which it does not predict")
         stated = [published.finding for published in self.published_thresholds]
         if len(set(stated)) != len(stated):
             refuse("a published threshold stands twice")

@@ -98,7 +98,7 @@ def fit_gate(folder: Path, sources: Sequence[Source], counts: Counts, *, seed: i
     preset = Preset.load(folder)
     manager = XRayModelManager(dataclasses.replace(preset, quality_gate=None))
     random = np.random.default_rng(seed)
-    parts = [_split(source, preset, seed) for source in sources]
+    parts = [split_source(source, preset, seed) for source in sources]
     drawn = [_drawn(part, counts.references, random) for part, _ in parts]
     training = [path for paths in drawn for path in paths[: counts.training]]
     further = [path for paths in drawn for path in paths[counts.training :]]
@@ -147,7 +147,8 @@ def fit_gate(folder: Path, sources: Sequence[Source], counts: Counts, *, seed: i
     return fitted
 
 
-def _split(source: Source, preset: Preset, seed: int) -> tuple[Manifest, Manifest | None]:
+def split_source(source: Source, preset: Preset, seed: int) -> tuple[Manifest, Manifest | None]:
+    """Training rows of a table, and the validation rows or those held out; with the seed of the training, the same."""
     whole = read_manifest(
         source.manifest,
         preset.findings,
@@ -165,8 +166,8 @@ def _split(source: Source, preset: Preset, seed: int) -> tuple[Manifest, Manifes
     return training, whole.subset(split == "val") if split is not None and (split == "val").any() else None
 
 
-def _drawn(manifest: Manifest, most: int, random: np.random.Generator) -> list[Path]:
-    """At most `most` images, one of each patient before a second of any."""
+def drawn_rows(manifest: Manifest, most: int, random: np.random.Generator) -> list[int]:
+    """At most `most` rows that can be read, one of each patient before a second of any."""
     order = random.permutation(len(manifest))
     seen: dict[str, int] = {}
     turn = []
@@ -180,8 +181,12 @@ def _drawn(manifest: Manifest, most: int, random: np.random.Generator) -> list[P
             load_radiograph(manifest.images[row])
         except RadiographError:
             continue
-        readable.append(manifest.images[row])
+        readable.append(row)
     return readable
+
+
+def _drawn(manifest: Manifest, most: int, random: np.random.Generator) -> list[Path]:
+    return [manifest.images[row] for row in drawn_rows(manifest, most, random)]
 
 
 def _lesson(pixels: Floats, random: np.random.Generator) -> Iterator[tuple[Floats, int]]:
