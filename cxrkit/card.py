@@ -225,6 +225,62 @@ class QualityGate:
 
 
 @dataclass(frozen=True, config=STRICT)
+class DoubtMeasure:
+    """How often readings of a finding were in doubt at an operating point, and how often they were wrong.
+
+    Attributes
+    ----------
+    n, in_doubt
+        Labelled rows, and those whose interval reaches across the threshold.
+    wrong_in_doubt, wrong_otherwise
+        Rows on the wrong side of it among these, and among the others.
+    wrong_nearest
+        And among as many rows as are in doubt, but those nearest to the threshold: what distance alone would tell.
+    """
+
+    finding: str
+    rule: Rule
+    n: Count
+    in_doubt: Count
+    wrong_in_doubt: Count
+    wrong_otherwise: Count
+    wrong_nearest: Count
+
+    def __post_init__(self) -> None:
+        if max(self.wrong_in_doubt, self.wrong_nearest) > self.in_doubt or self.in_doubt > self.n:
+            raise ValueError(f"{self.in_doubt} of {self.n} rows in doubt cannot hold so many wrong ones")
+
+
+@dataclass(frozen=True, config=STRICT)
+class Doubt:
+    """Dropout in the head while reading, from which the intervals come; see `cxrkit.model.dropout`.
+
+    Attributes
+    ----------
+    rate
+        Share of the averages that is dropped before the last layer, or None where the head has dropout of its own.
+    draws, seed
+        Number of draws, and the seed of their masks.
+    weights_sha256
+        Of the weights that it was fitted on.
+    split
+        On which it was fitted and measured.
+    command
+        The line that made it.
+    measures
+        Per finding and operating point.
+    """
+
+    rate: Annotated[float, Field(gt=0, lt=1)] | None
+    draws: Annotated[int, Field(ge=20, strict=True)]
+    seed: Count
+    weights_sha256: str
+    split: str
+    command: str
+    measures: tuple[DoubtMeasure, ...] = ()
+
+
+@dataclass(frozen=True, config=STRICT)
 class ReferencePrevalence:
     """The prevalence per finding to which calibrated probabilities are shifted, and its source."""
 

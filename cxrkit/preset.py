@@ -21,6 +21,7 @@ from pydantic.dataclasses import dataclass
 from cxrkit.card import (
     STRICT,
     Calibration,
+    Doubt,
     LabelCount,
     Metric,
     Name,
@@ -89,6 +90,8 @@ class Preset:
         Of weights from elsewhere: thresholds on the probability as their publisher states them.
     quality_gate
         What tells by the features of these weights that a picture is no frontal chest radiograph, or None.
+    doubt
+        How much of the head is dropped to give probabilities an interval, or None.
     repeatability
         How much its scores move when nothing that matters has changed, or None where it was not measured.
     notice
@@ -122,6 +125,7 @@ class Preset:
     notice: str = ""
     border: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
     quality_gate: QualityGate | None = None
+    doubt: Doubt | None = None
     repeatability: Repeatability | None = None
     folder: str = dataclasses.field(default="", compare=False)
 
@@ -161,6 +165,8 @@ class Preset:
                 refuse("its repeatability was measured with other weights")
             if unknown := sorted({limit.finding for limit in self.repeatability.limits} - set(self.findings)):
                 refuse(f"a repeatability limit is for {', '.join(unknown)}, which it does not predict")
+        if self.doubt is not None and self.doubt.weights_sha256 != self.weights_sha256:
+            refuse("its dropout was fitted for other weights")
         stated = [published.finding for published in self.published_thresholds]
         if len(set(stated)) != len(stated):
             refuse("a published threshold stands twice")

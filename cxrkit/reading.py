@@ -20,12 +20,57 @@ DISCLAIMER = (
 )
 
 
+PERCENTILES = (5, 95)
+"""Of the draws: ends of an interval."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Ends of a probability's interval: the 5th and the 95th percentile of draws with dropout in the head."""
+
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.low <= self.high <= 1:
+            raise ValueError("the ends of an interval are not in order within 0 to 1")
+
+
 @dataclass(frozen=True)
 class FindingScore:
-    """Score of one finding: calibrated `probability` and the network's raw `logit`."""
+    """Score of one finding: calibrated `probability` and the network's raw `logit`; where known, its `interval`."""
 
     probability: float
     logit: float
+    interval: Interval | None = None
+
+
+def in_doubt(interval: Interval | None, threshold: float | None) -> bool:
+    """Whether an interval reaches across a threshold, so that the reading abstains; False without either.
+
+    A probability that equals the threshold is past it, so an interval that begins there is past it, too.
+    """
+    return interval is not None and threshold is not None and interval.low < threshold <= interval.high
+
+
+@dataclass(frozen=True)
+class DropoutRecord:
+    """How the intervals of a reading were drawn, so that anyone can draw them again.
+
+    Attributes
+    ----------
+    draws, seed
+        Number of draws, and the seed of their masks.
+    rates
+        Share of the units dropped before each layer of the head, those without dropout left out.
+    trained
+        Whether the network was trained with this dropout. If not, the rate was chosen afterwards on validation.
+    """
+
+    draws: int
+    seed: int
+    rates: tuple[float, ...]
+    trained: bool
 
 
 @dataclass(frozen=True)
@@ -141,6 +186,8 @@ class Reading:
         How the patient lies outside of the training population.
     lungs
         Mask of the lungs over the whole radiograph (128 x 128), or None where they were not looked for.
+    dropout
+        Of the intervals of the scores, or None where there are none.
     """
 
     prediction: Prediction
@@ -154,6 +201,7 @@ class Reading:
     notice: str = ""
     disclaimer: str = DISCLAIMER
     lungs: npt.NDArray[np.bool_] | None = None
+    dropout: DropoutRecord | None = None
 
     def override(self) -> Reading:
         """The reading that a reader asked for in spite of a refusal; it says so wherever it goes."""
@@ -165,6 +213,7 @@ class Reading:
             name: {
                 "probability": score.probability,
                 "logit": score.logit,
+                "interval": None if score.interval is None else dataclasses.asdict(score.interval),
                 "explanation": _explanation_dict(self.explanations.get(name)),
             }
             for name, score in self.prediction.scores.items()
@@ -178,9 +227,14 @@ class Reading:
             "notes": list(self.notes),
             "lung_share": None if self.lungs is None else float(self.lungs.mean()),
             "warnings": list(self.warnings),
+            "dropout": None if self.dropout is None else _dropout_dict(self.dropout),
             "notice": self.notice,
             "disclaimer": self.disclaimer,
         }
+
+
+def _dropout_dict(dropout: DropoutRecord) -> dict[str, Any]:
+    return {**dataclasses.asdict(dropout), "rates": list(dropout.rates), "percentiles": list(PERCENTILES)}
 
 
 def _explanation_dict(explanation: Explanation | None) -> dict[str, Any] | None:

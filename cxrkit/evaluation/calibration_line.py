@@ -94,6 +94,36 @@ def calibration_line(
     return CalibrationLine(line[0], line[1], in_the_large)
 
 
+def error_at(
+    labels: npt.ArrayLike, probabilities: npt.ArrayLike, at: float, patients: npt.ArrayLike | None = None
+) -> float | None:
+    """Standard error of the calibration line at one probability, in log-odds: how well the rows fix what it means.
+
+    Parameters
+    ----------
+    labels, probabilities, patients
+        As for `calibration_line`.
+    at
+        The probability, in (0, 1).
+
+    Returns
+    -------
+    float or None
+        None where there is no line, or fewer than two patients of a class.
+    """
+    y, p = np.asarray(labels, dtype=np.float64), np.asarray(probabilities, dtype=np.float64)
+    line = calibration_line(y, p, patients)
+    if line.slope is None or line.intercept is None:
+        return None
+    rows = ~np.isnan(y)
+    z, place = clipped_logit(p[rows]), float(logit(at))
+    keys = np.arange(len(z)) if patients is None else np.asarray(patients)[rows]
+    design = np.column_stack([z - place, np.ones(len(z))])  # its intercept is the line's height there
+    fitted = expit(line.slope.value * z + line.intercept.value)
+    errors = _standard_errors(design, np.eye(2), y[rows], fitted, np.unique(keys, return_inverse=True)[1])
+    return None if errors is None else float(errors[1])
+
+
 def _standard_errors(
     design: Floats, back: Floats, y: Floats, fitted: Floats, group: npt.NDArray[np.int64]
 ) -> Floats | None:

@@ -96,10 +96,14 @@ class Head:
         Steps on (n, H, W, K) feature maps, before their global average.
     dense
         Steps on the (n, K) averages; the last gives the logits.
+    dropout
+        Share of the units that training drops before each step of `dense`; empty where there is no dropout. Only
+        `cxrkit.model.dropout` uses it: a reading's own numbers come from all units.
     """
 
     spatial: tuple[Affine | Rectifier | MaxPool, ...]
     dense: tuple[Linear | Affine | Rectifier, ...]
+    dropout: tuple[float, ...] = ()
 
     @classmethod
     def of(cls, head: keras.Model) -> Self:
@@ -111,7 +115,10 @@ class Head:
             It has a layer that cannot be explained here; the message names it.
         """
         steps: list[list[Any]] = [[]]  # before the global average, and behind it
+        rates: dict[int, float] = {}
         for layer in head.layers:
+            if isinstance(layer, keras.layers.Dropout) and len(steps) == 2:
+                rates[len(steps[1])] = float(layer.rate)
             if isinstance(layer, keras.layers.GlobalAveragePooling2D) and len(steps) == 1 and not layer.keepdims:
                 steps.append([])
             elif not isinstance(layer, (keras.layers.InputLayer, keras.layers.Dropout)):
@@ -121,7 +128,8 @@ class Head:
                 steps[-1] += found
         if len(steps) == 1 or not steps[1] or not isinstance(steps[1][-1], Linear):
             raise _unknown(head.layers[-1].name)
-        return cls(tuple(steps[0]), tuple(steps[1]))
+        dropout = tuple(rates.get(place, 0.0) for place in range(len(steps[1])))
+        return cls(tuple(steps[0]), tuple(steps[1]), dropout if any(dropout) else ())
 
     def before_average(self, features: Floats) -> Floats:
         """(n, H, W, K) feature maps -> (n, H', W', K), of which the global average is taken."""
@@ -131,7 +139,15 @@ class Head:
 
     def logits(self, features: Floats) -> Floats:
         """(n, H, W, K) feature maps -> (n, C) logits."""
-        x = np.asarray(self.before_average(features).mean(axis=(1, 2), dtype=np.float32))
+        return self.behind_average(self.averages(features))
+
+    def averages(self, features: Floats) -> Floats:
+        """(n, H, W, K) feature maps -> (n, K) global averages."""
+        return np.asarray(self.before_average(features).mean(axis=(1, 2), dtype=np.float32))
+
+    def behind_average(self, averages: Floats) -> Floats:
+        """(n, K) global averages -> (n, C) logits."""
+        x = averages
         for layer in self.dense:
             x = layer(x)
         return x

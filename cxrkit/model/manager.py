@@ -16,6 +16,7 @@ from cxrkit.errors import PresetInvalid, TrainConfigError
 from cxrkit.imaging.preprocessing import covered_box, to_tensor
 from cxrkit.imaging.quality import check_picture, corrected
 from cxrkit.model.checkpoints import load_fine_tuned, load_imagenet
+from cxrkit.model.dropout import DropoutDraws
 from cxrkit.model.gate import Gate, descriptor
 from cxrkit.model.gradcam import grad_cam
 from cxrkit.model.head import Head
@@ -26,7 +27,7 @@ from cxrkit.model.runtimes import RuntimeName, open_runtime
 from cxrkit.preset import WEIGHTS, Preset, find_preset
 from cxrkit.quality import QualityIssue, QualityReport, ordered
 from cxrkit.radiograph import Radiograph
-from cxrkit.reading import Explanation, FindingScore, Prediction, Reading
+from cxrkit.reading import PERCENTILES, Explanation, FindingScore, Interval, Prediction, Reading
 from cxrkit.train_config import TrainConfig
 
 Floats = npt.NDArray[np.float32]
@@ -80,7 +81,8 @@ class XRayModelManager:
         load_fine_tuned(self.model, self.preset)
         trunk, head = split_network(self.model, self.preset.feature_layer)
         self.runtime = open_runtime(runtime, trunk)
-        self._head = Head.of(head)
+        self.head = Head.of(head)
+        self._dropout = DropoutDraws.of(self.head, self.preset.doubt)
         self.gate = Gate.load(self.preset)
         self.lungs = shipped_finder()
 
@@ -117,7 +119,7 @@ class XRayModelManager:
 
     def predict(self, radiograph: Radiograph) -> Prediction:
         """Calibrated probabilities of all findings of a radiograph as it lies, whatever it shows: see `read`."""
-        return self._prediction(self._head.logits(self.runtime.features(self.preprocess(radiograph)))[0])
+        return self._prediction(self.head.logits(self.runtime.features(self.preprocess(radiograph)))[0])
 
     def predict_many(self, radiographs: Iterable[Radiograph], batch_size: int = 16) -> Iterator[Prediction]:
         """Predictions in the order of the radiographs, computed in batches; holds one batch in memory."""
@@ -125,7 +127,7 @@ class XRayModelManager:
             raise ValueError("batch_size must be at least 1")
         tensors = (self.preprocess(r) for r in radiographs)
         while batch := list(islice(tensors, batch_size)):
-            for logits in self._head.logits(self.runtime.features(np.concatenate(batch))):
+            for logits in self.head.logits(self.runtime.features(np.concatenate(batch))):
                 yield self._prediction(logits)
 
     def explain(self, radiograph: Radiograph, finding: str) -> Explanation:
@@ -173,10 +175,12 @@ class XRayModelManager:
 
     def read_features(self, features: Floats, radiograph: Radiograph) -> Reading:
         """`read` for a radiograph whose (1, H, W, K) feature maps are known, as it lies."""
-        logits = self._head.logits(features)[0]
+        averages = self.head.averages(features)
+        logits = self.head.behind_average(averages)[0]
+        draws = None if self._dropout is None else self._dropout.logits(averages[0])
         lungs = None if self.lungs is None else self.lungs.find(radiograph.pixels)
         return Reading(
-            prediction=self._prediction(logits),
+            prediction=self._prediction(logits, draws),
             explanations=self._explanations(features, radiograph, lungs),
             quality=self._quality(radiograph, features, lungs),
             notes=radiograph.notes,
@@ -186,11 +190,12 @@ class XRayModelManager:
             radiograph_sha256=radiograph.sha256,
             notice=self.preset.notice,
             lungs=lungs,
+            dropout=None if self._dropout is None else self._dropout.record,
         )
 
     def _explanations(self, features: Floats, radiograph: Radiograph, lungs: Mask | None) -> dict[str, Explanation]:
         """Maps of all findings from (1, H, W, K) feature maps; with lungs, where their evidence lies."""
-        maps = grad_cam(features[0], self._head.alpha(features[0]))
+        maps = grad_cam(features[0], self.head.alpha(features[0]))
         maps.setflags(write=False)
         height, width = radiograph.height, radiograph.width
         box = covered_box(height, width, self.preset.geometry, self.preset.border)
@@ -213,7 +218,7 @@ class XRayModelManager:
 
     def describe(self, features: Floats) -> Floats:
         """(n, H, W, K) feature maps -> (n, D) descriptors, which the quality gate looks at."""
-        return descriptor(features, self._head)
+        return descriptor(features, self.head)
 
     def _quality(self, radiograph: Radiograph, features: Floats, lungs: Mask | None) -> QualityReport:
         """The report on one picture as it lies, from its (1, H, W, K) feature maps and its lungs."""
@@ -232,8 +237,13 @@ class XRayModelManager:
             issues += verdict.issues()
         return QualityReport(ordered(issues), proposed=verdict.proposed, distance=verdict.distance)
 
-    def _prediction(self, logits: Floats) -> Prediction:
+    def _prediction(self, logits: Floats, draws: Floats | None = None) -> Prediction:
+        """Scores of (C,) logits; with (draws, C) logits, their intervals. A percentile of logits is one of
+        probabilities, too, since calibration rises."""
+        ends = None if draws is None else np.percentile(draws, PERCENTILES, axis=0).T.tolist()
         scores = {}
-        for finding, value in zip(self.findings, logits.tolist(), strict=True):
-            scores[finding] = FindingScore(self.preset.calibration[finding].probability(value), value)
+        for place, (finding, value) in enumerate(zip(self.findings, logits.tolist(), strict=True)):
+            probability = self.preset.calibration[finding].probability
+            interval = None if ends is None else Interval(*map(probability, ends[place]))
+            scores[finding] = FindingScore(probability(value), value, interval)
         return Prediction(scores)
