@@ -55,31 +55,86 @@ def members(data: bytes, looks_right: Callable[[bytes], bool]) -> Iterator[bytes
     UnsupportedFormat
         A member is encrypted.
     """
+    for member in entries(data, looks_right, MAX_UNPACKED):
+        if isinstance(member, bytes):
+            yield member
+        elif not isinstance(member, TooLarge):
+            raise member
+
+
+def entries(data: bytes, looks_right: Callable[[bytes], bool], most: int) -> Iterator[bytes | RadiographError]:
+    """`members`, with an error in the place of each one that is damaged or too large.
+
+    Parameters
+    ----------
+    most
+        Bytes that are unpacked altogether at most.
+
+    Raises
+    ------
+    CorruptFile
+        The archive itself is damaged.
+    TooLarge, UnsupportedFormat
+        As `members`, by the limit `most`.
+    """
+    unpacked, most = 0, min(most, most_decoded(len(data)))
+    for archive, info in _listed(data):
+        try:
+            with archive.open(info) as stream:
+                head = stream.read(HEAD)
+                unpacked += len(head)
+                if not looks_right(head):
+                    continue
+                if info.file_size > MAX_BYTES:
+                    yield _too_large()
+                    continue
+                rest = stream.read(max(0, min(MAX_BYTES - len(head), most - unpacked + 1)))
+        except _DAMAGED:
+            yield _damaged()
+            continue
+        unpacked += len(rest)
+        if unpacked > most:
+            raise TooLarge("The archive unpacks to far more than a study needs.", "Choose the radiograph itself.")
+        yield head + rest
+
+
+def heads(data: bytes) -> Iterator[bytes | None]:
+    """The first `HEAD` bytes of each member, None for a damaged one; raises as `entries` does."""
+    for archive, info in _listed(data):
+        try:
+            with archive.open(info) as stream:
+                head = stream.read(HEAD)
+        except _DAMAGED:
+            yield None
+            continue
+        yield head
+
+
+def _listed(data: bytes) -> Iterator[tuple[zipfile.ZipFile, zipfile.ZipInfo]]:
+    """The opened archive with each member that is a file."""
     if data.count(_RECORD) > MAX_MEMBERS:  # counted before the directory is parsed
         raise TooLarge("The archive holds more files than a study has.", "Choose the radiograph itself.")
-    unpacked, most = 0, min(MAX_UNPACKED, most_decoded(len(data)))
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            for info in archive.infolist():
-                if info.is_dir():
-                    continue
-                if info.flag_bits & 1:
-                    raise UnsupportedFormat(
-                        "The archive is protected by a password.", "Unpack it, and choose the radiograph itself."
-                    )
-                with archive.open(info) as stream:
-                    head = stream.read(HEAD)
-                    unpacked += len(head)
-                    if not looks_right(head) or info.file_size > MAX_BYTES:
-                        continue
-                    rest = stream.read(max(0, min(MAX_BYTES - len(head), most - unpacked + 1)))
-                unpacked += len(rest)
-                if unpacked > most:
-                    raise TooLarge(
-                        "The archive unpacks to far more than a study needs.", "Choose the radiograph itself."
-                    )
-                yield head + rest
-    except RadiographError:
-        raise
+        archive = zipfile.ZipFile(io.BytesIO(data))
     except _DAMAGED:
-        raise CorruptFile("The archive is damaged or incomplete.", "Copy or export it again.") from None
+        raise _damaged() from None
+    with archive:
+        for info in archive.infolist():
+            if info.is_dir():
+                continue
+            if info.flag_bits & 1:
+                raise UnsupportedFormat(
+                    "The archive is protected by a password.", "Unpack it, and choose the radiograph itself."
+                )
+            yield archive, info
+
+
+def _damaged() -> CorruptFile:
+    return CorruptFile("The archive is damaged or incomplete.", "Copy or export it again.")
+
+
+def _too_large() -> TooLarge:
+    return TooLarge(
+        f"A file of the archive is larger than the {MAX_BYTES // 2**20} MB that are accepted.",
+        "Export the single radiograph instead of a whole study or series.",
+    )

@@ -55,7 +55,7 @@ def format_record(name: str, record: Mapping[str, Any]) -> str:
     quality = record["quality"]
     if quality["refused"]:
         return "\n".join(
-            [name, "  No reading is shown for this picture.", *(f"  ! {text}" for text in _remarks(quality))]
+            [name, "  No reading is shown for this picture.", *(f"  ! {text}" for text in remarks(quality))]
         )
     width = max((len(finding) for finding in record["findings"]), default=0)
     for finding, entry in sorted(record["findings"].items(), key=lambda item: -item[1]["probability"]):
@@ -65,10 +65,11 @@ def format_record(name: str, record: Mapping[str, Any]) -> str:
         known = entry["operating_points"] or published is not None
         verdict = f"past {', '.join(past)}" if past else "" if known else "no supported threshold"
         lines.append(f"  {finding:<{width}}  {entry['probability']:.4f}  {verdict}".rstrip())
-    return "\n".join(lines + [f"  ! {text}" for text in [*record["warnings"], *_remarks(quality)]])
+    return "\n".join(lines + [f"  ! {text}" for text in [*record["warnings"], *remarks(quality)]])
 
 
-def _remarks(quality: Mapping[str, Any]) -> list[str]:
+def remarks(quality: Mapping[str, Any]) -> list[str]:
+    """Sentences of a quality report, as plain types: what was asked for, what was done, and each reason."""
     asked = ["Shown at the reader's request, in spite of a refusal."] if quality["overridden"] else []
     turned = [f"Read as it lies, although it seems to need: {', '.join(quality['proposed_correction'])}."]
     done = [f"Put into place before it was read: {', '.join(quality['correction'])}."]
