@@ -23,6 +23,7 @@ from cxrkit.reading import DISCLAIMER
 
 ROUTER = "streamlit_app.py"
 READ = "pages/read.py"
+BATCH = "pages/batch.py"
 MODEL_INFO = "pages/model_info.py"
 
 _ROUTED = "router_has_run"
@@ -38,6 +39,7 @@ def route() -> None:
     st.set_page_config(page_title="cxrkit", page_icon=str(_ICON), layout="wide")
     pages = {
         READ: st.Page(READ, title="Read", icon=":material/radiology:", default=True),
+        BATCH: st.Page(BATCH, title="Batch", icon=":material/table_view:"),
         MODEL_INFO: st.Page(MODEL_INFO, title="Model info", icon=":material/description:"),
     }
     chosen = st.navigation(list(pages.values()), position="top")

@@ -9,13 +9,16 @@ import streamlit as st
 from streamlit import runtime
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from cxrkit.dashboard import films, services
+from cxrkit.dashboard import batch, films, services
 from cxrkit.dashboard.entry import incident
 from cxrkit.dashboard.films import MOST_FILMS, MOST_PIXELS, Film
 from cxrkit.errors import CxrError, TooLarge
 from cxrkit.imaging import worker
 from cxrkit.imaging.phantom import phantom
-from cxrkit.imaging.worker import load_untrusted_with_alternatives
+from cxrkit.imaging.worker import load_untrusted, load_untrusted_with_alternatives
+from cxrkit.preset import Preset
+from cxrkit.serving.batch import Source, too_many_bytes
+from cxrkit.serving.batch_job import BatchJob
 
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
@@ -30,7 +33,7 @@ def uploader_key() -> str:
 
 def take_uploads() -> None:
     """Decode what was just uploaded in place of all earlier films, and let go of the files (a widget's callback)."""
-    uploads = _uploads()
+    uploads = _uploads(uploader_key())
     if uploads:
         _forget_patient()
         _take(uploads)
@@ -38,7 +41,7 @@ def take_uploads() -> None:
 
 def add_uploads() -> None:
     """Decode what was just uploaded and keep it beside the earlier films (a widget's callback)."""
-    uploads = _uploads()
+    uploads = _uploads(uploader_key())
     if uploads:
         _renew_uploader()
         _take(uploads)
@@ -48,6 +51,32 @@ def take_phantom() -> None:
     """Show the synthetic phantom (a widget's callback)."""
     _forget_patient()
     films.keep([Film(1, phantom())])
+
+
+def batch_uploader_key() -> str:
+    """Key of the field for many files; as `uploader_key`."""
+    return f"batch_{uploader_key()}"
+
+
+def take_batch(preset: Preset) -> None:
+    """Begin to read what was just uploaded, in place of the earlier batch (a widget's callback)."""
+    uploads = _uploads(batch_uploader_key())
+    if not uploads:
+        return
+    _renew_uploader()
+    sources = []
+    for upload in uploads:
+        sources.append(Source(upload.getvalue(), upload.name))
+        forget_file(upload)
+    if error := too_many_bytes(sources):
+        batch.refuse(error)
+        return
+    try:
+        batch.put(BatchJob(services.manager(preset), preset, sources, load_untrusted, batch.row_incident))
+    except CxrError as error:
+        batch.refuse(error)
+    except Exception as error:
+        batch.refuse(batch.row_incident(error))
 
 
 def take_film(film: Film) -> None:
@@ -62,6 +91,7 @@ def clear_patient() -> None:
     What is freed is not overwritten: that is the operating system's business, and swap's.
     """
     _forget_patient()
+    batch.forget()
     worker.forget()
     _forget_downloads()
 
@@ -77,9 +107,9 @@ def load(data: bytes, name: str) -> Film:
     return Film(0, radiograph, alternatives)
 
 
-def _uploads() -> Sequence[UploadedFile]:
-    """What lies in the upload field, whether it takes one file or several."""
-    uploads: Any = st.session_state.get(uploader_key())
+def _uploads(key: str) -> Sequence[UploadedFile]:
+    """What lies in an upload field, whether it takes one file or several."""
+    uploads: Any = st.session_state.get(key)
     if uploads is None:
         return ()
     return uploads if isinstance(uploads, list) else [uploads]
@@ -93,7 +123,7 @@ def _take(uploads: Sequence[UploadedFile]) -> None:
                 continue
             film = load(upload.getvalue(), upload.name) if films.room() else _too_many()
         finally:
-            _forget_file(upload)
+            forget_file(upload)
         full = not films.room(0 if film.radiograph is None else film.radiograph.pixels.size)
         films.keep([*films.films(), _too_many() if full else film], place=first)
 
@@ -128,7 +158,7 @@ def _forget_downloads() -> None:
             files.remove_orphaned_files()
 
 
-def _forget_file(upload: UploadedFile) -> None:
+def forget_file(upload: UploadedFile) -> None:
     """Drop the uploaded bytes, which Streamlit would keep until the session ends."""
     context = get_script_run_ctx()
     if context is not None:

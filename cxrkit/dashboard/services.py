@@ -28,6 +28,7 @@ from cxrkit.preset import CARD, Preset, list_presets
 from cxrkit.quality import Correction
 from cxrkit.radiograph import Radiograph
 from cxrkit.reading import Box, Reading
+from cxrkit.serving.batch_job import BatchJob
 
 if TYPE_CHECKING:
     from cxrkit.model.manager import XRayModelManager
@@ -223,6 +224,21 @@ def _viewer(
     _reading: Reading,
 ) -> viewer_chart.Figure:
     return viewer_chart.viewer(overlay.blank(display_copy(_radiograph), blanked), _reading.explanations, colour_map)
+
+
+def watch(job: BatchJob) -> None:
+    """Have a batch paused when its session ends or loses its connection."""
+    _watched(job.key, job)
+
+
+def forget_watched() -> None:
+    """Let go of the session's batch."""
+    _watched.clear()
+
+
+@st.cache_resource(scope="session", max_entries=1, ttl="8h", show_spinner=False, on_release=BatchJob.pause)
+def _watched(job_key: str, _job: BatchJob) -> BatchJob:
+    return _job
 
 
 def reading_json(reading: Reading) -> bytes:
