@@ -1,6 +1,6 @@
 """One radiograph in, one reading out."""
 
-from cxrkit.dashboard import films, quality_view, services, sidebar, widgets
+from cxrkit.dashboard import film_strip, films, quality_view, services, sidebar, widgets
 from cxrkit.dashboard.entry import READ, begin, guarded, not_a_device
 
 begin(READ)
@@ -18,7 +18,10 @@ def page() -> None:
     shown = None if reading is None or reading.quality.refused else reading
     finding = sidebar.chosen_finding(choice, shown)
     sidebar.explain_choice(choice, finding)
-    if radiograph is None or reading is None:
+    film_strip.film_strip(choice)
+    if len(films.films()) > 1 and radiograph is None:
+        widgets.nothing_to_show()
+    elif radiograph is None or reading is None:
         widgets.welcome()
         services.manager(choice.preset)  # loaded while the reader looks for a file
     elif shown is None:

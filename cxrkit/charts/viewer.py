@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
@@ -11,10 +11,12 @@ import numpy.typing as npt
 import plotly.graph_objects as go
 
 from cxrkit.charts.overlay import CONTOUR_COLOUR, DisplayCopy, Floats, Look, coloured, contours, data_uri, heat
+from cxrkit.charts.window import Window
 from cxrkit.reading import Explanation
 
 MAP_SIDE = 128  # the map is smooth: more pixels would only cost time
 CONTOUR_SIDE = 256
+PLAIN = Window()
 
 Figure: TypeAlias = go.Figure
 
@@ -30,34 +32,48 @@ def empty_viewer() -> Figure:
 
 
 def viewer(
-    copy: DisplayCopy, explanations: Mapping[str, Explanation] | None = None, colour_map: str = "Inferno"
+    copy: DisplayCopy,
+    explanations: Mapping[str, Explanation] | None = None,
+    colour_map: str = "Inferno",
+    *,
+    beside: bool = False,
 ) -> Figure:
     """The radiograph with every map over it, to zoom and pan; axes are radiograph pixels.
 
     Streamlit draws a chart anew, and forgets its zoom, whenever anything in it changes. So all maps
     are in the chart at once, and `layers_css` shows one of them: choosing a finding or moving the
     opacity keeps the zoom and sends no picture.
+
+    With `beside`, the plain radiograph stands on the left and the one with maps on the right; both zoom and pan
+    together.
     """
     height, width = copy.height, copy.width
-    place = {"xref": "x", "yref": "y", "x": 0, "y": 0, "sizey": height, "sizing": "stretch", "layer": "below"}
-    images = [{"source": copy.uri, "sizex": width, **place}]
     figure = go.Figure()
-    # Plotly draws no axes without a trace; this one is invisible.
-    figure.add_scatter(x=[0, width], y=[0, height], mode="markers", marker={"opacity": 0}, hoverinfo="skip")
+    last = "2" if beside else ""
+    images = [_layer(copy.uri, width, height, "")]
+    _hold(figure, width, height, "")
+    if beside:
+        images.append(_layer(copy.uri, width, height, last))
+        _hold(figure, width, height, last)
     for layer, explanation in enumerate(_with_evidence(explanations or {}), start=1):
-        values, covered = heat(explanation, height, width, _size(height, width, MAP_SIDE))
         # Plotly takes images of equal place and size for one and drops all but the first.
         sizex = width * (1 + layer * 1e-9)
-        images.append({"source": _overlay_uri(values, covered, colour_map), "sizex": sizex, **place})
+        images.append(_layer(map_uri(explanation, height, width, colour_map), sizex, height, last))
         fine, _ = heat(explanation, height, width, _size(height, width, CONTOUR_SIDE))
         x, y = _joined(contours(fine, height, width))
         line = {"color": CONTOUR_COLOUR, "width": 1.6}
-        figure.add_scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip")
+        figure.add_scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip", xaxis=f"x{last}", yaxis=f"y{last}")
     axis = {"visible": False, "constrain": "domain", "showgrid": False, "zeroline": False}
+    axes = {
+        "xaxis": {**axis, "range": [0, width], "domain": [0, 0.497 if beside else 1]},
+        "yaxis": {**axis, "range": [height, 0], "scaleanchor": "x", "scaleratio": 1},
+    }
+    if beside:
+        axes["xaxis2"] = {**axes["xaxis"], "domain": [0.503, 1], "anchor": "y2", "matches": "x"}
+        axes["yaxis2"] = {**axis, "range": [height, 0], "anchor": "x2", "matches": "y"}
     figure.update_layout(
+        **axes,
         images=images,
-        xaxis={**axis, "range": [0, width]},
-        yaxis={**axis, "range": [height, 0], "scaleanchor": "x", "scaleratio": 1},
         margin={"l": 0, "r": 0, "t": 0, "b": 0},
         paper_bgcolor="#000",
         plot_bgcolor="#000",
@@ -69,20 +85,50 @@ def viewer(
     return figure
 
 
-def layers_css(container: str, explanations: Mapping[str, Explanation], finding: str, look: Look) -> str:
+def layers_css(
+    container: str, explanations: Mapping[str, Explanation], finding: str, look: Look, window: Window = PLAIN
+) -> str:
     """Style sheet that shows one finding's map and contour in a `viewer` inside `container`, a CSS selector.
 
-    Without positive evidence the radiograph stands alone. Plotly writes opacities of its own into the
-    elements, hence ``!important``.
+    Without positive evidence the radiograph stands alone; the window is that of the radiograph, never of a map.
+    Each of two pictures side by side counts its layers from 1, so the rules hold for both. Plotly writes opacities of
+    its own into the elements, hence ``!important``.
     """
     shown = [e.finding for e in _with_evidence(explanations)]
     rules = [f"{container} image:nth-of-type(n+2), {container} .scatterlayer .trace {{ opacity: 0 !important; }}"]
+    if not window.plain:
+        rules.append(f"{container} image:nth-of-type(1) {{ filter: {window.css()}; }}")
     if finding in shown:
         layer = shown.index(finding) + 2  # the radiograph, or the invisible trace, is the first
         rules.append(f"{container} image:nth-of-type({layer}) {{ opacity: {look.opacity:.2f} !important; }}")
         if look.contour:
             rules.append(f"{container} .scatterlayer .trace:nth-of-type({layer}) {{ opacity: 1 !important; }}")
     return "\n".join(rules)
+
+
+def map_uri(explanation: Explanation, height: int, width: int, colour_map: str, long_side: int = MAP_SIDE) -> str:
+    """A map with positive evidence as a data URI, to lie over a radiograph of that height and width."""
+    values, covered = heat(explanation, height, width, _size(height, width, long_side))
+    return _overlay_uri(values, covered, colour_map)
+
+
+def _layer(source: str, sizex: float, sizey: int, axis: str) -> dict[str, Any]:
+    """A picture over all of the radiograph's pixels."""
+    place = {"xref": f"x{axis}", "yref": f"y{axis}", "x": 0, "y": 0, "sizing": "stretch", "layer": "below"}
+    return {"source": source, "sizex": sizex, "sizey": sizey, **place}
+
+
+def _hold(figure: Figure, width: int, height: int, axis: str) -> None:
+    """Plotly draws no axes without a trace; this one is invisible."""
+    figure.add_scatter(
+        x=[0, width],
+        y=[0, height],
+        mode="markers",
+        marker={"opacity": 0},
+        hoverinfo="skip",
+        xaxis=f"x{axis}",
+        yaxis=f"y{axis}",
+    )
 
 
 def _with_evidence(explanations: Mapping[str, Explanation]) -> list[Explanation]:

@@ -11,11 +11,12 @@ import hashlib
 import json
 from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 import cxrkit.preset
+from cxrkit.charts import contact_sheet as contact_sheet_chart
 from cxrkit.charts import overlay
 from cxrkit.charts import viewer as viewer_chart
 from cxrkit.dashboard import films
@@ -36,6 +37,11 @@ if TYPE_CHECKING:
 CHOSEN_FINDING = "chosen_finding"  # session key: the finding that the reader looks at
 _OVERRIDDEN, _AS_THEY_LIE = "overridden", "as_they_lie"  # refusals, and corrections, that the reader undid
 _CHOICES = "kept_choices"
+THUMBNAIL_SIDE = 96
+WINDOW = ("map_level", "map_width")  # what is kept: through which window the radiograph is seen
+WINDOW_NUMBER = "window_number"  # session key: how often that was given up
+SWITCHES = ("map_hidden", "picture_inverted")  # session keys: what the buttons above the picture switched
+_READ = "films_read"  # what was read and by which weights
 BLANKING = ("blank_suspected", "blank_own", "blank_across", "blank_down")  # session keys: what is blanked, and where
 
 
@@ -101,6 +107,11 @@ def keep(key: str, value: object) -> None:
     st.session_state[_CHOICES] = {**st.session_state.get(_CHOICES, {}), key: value}
 
 
+def kept(key: str, default: object) -> Any:
+    """What `keep` remembered."""
+    return st.session_state.get(_CHOICES, {}).get(key, default)
+
+
 def forget_choices(*keys: str) -> None:
     """Let widgets start anew, as for another patient."""
     for key in keys:
@@ -116,15 +127,29 @@ def read(radiograph: Radiograph, preset: Preset) -> tuple[Radiograph, Reading]:
 
     A picture that lies wrongly is put into place, unless the reader undid that.
     """
+    reading = _judged(radiograph, preset)
+    st.session_state[_READ] = {*st.session_state.get(_READ, ()), _mark(radiograph, preset.weights_sha256)}
+    if not reading.quality.correction:
+        return radiograph, reading
+    return _corrected(radiograph.key, reading.quality.correction, radiograph), reading
+
+
+def known_reading(radiograph: Radiograph, preset: Preset) -> Reading | None:
+    """The reading of a radiograph that was looked at before in this session, or None: nothing is read for this."""
+    if _mark(radiograph, preset.weights_sha256) not in st.session_state.get(_READ, ()):
+        return None
+    return _judged(radiograph, preset)
+
+
+def _judged(radiograph: Radiograph, preset: Preset) -> Reading:
+    """The reading, with what the reader said of a refusal."""
     model = manager(preset)
     card = _digest(Path(preset.folder) / CARD)
     as_it_lies = _mark(radiograph, preset.weights_sha256) in st.session_state.get(_AS_THEY_LIE, ())
     reading = _reading(radiograph.key, as_it_lies, preset.weights_sha256, card, radiograph, model)
     if reading.quality.refused and _refusal(radiograph, reading) in st.session_state.get(_OVERRIDDEN, ()):
-        reading = reading.override()
-    if not reading.quality.correction:
-        return radiograph, reading
-    return _corrected(radiograph.key, reading.quality.correction, radiograph), reading
+        return reading.override()
+    return reading
 
 
 @st.cache_resource(scope="session", max_entries=2 * films.MOST_FILMS, ttl="8h", show_spinner=False)
@@ -170,11 +195,20 @@ def _as_it_lies(weights_sha256: str, *, wanted: bool) -> None:
 
 def forget_patient() -> None:
     """Forget all that was made of the session's radiographs and chosen for them."""
-    for key in (_OVERRIDDEN, _AS_THEY_LIE, CHOSEN_FINDING):
+    for key in (_OVERRIDDEN, _AS_THEY_LIE, _READ, CHOSEN_FINDING):
         st.session_state.pop(key, None)
     forget_choices(*BLANKING)
-    for cache in (_reading, _corrected, _display_copy, _suspected_text, _viewer):
+    reset_window()
+    for cache in (_reading, _corrected, _display_copy, _suspected_text, _viewer, _contact_sheet, _thumbnail):
         cache.clear()
+
+
+def reset_window() -> None:
+    """Show the radiograph as it is, and its map (also a widget's callback)."""
+    for key in SWITCHES:
+        st.session_state.pop(key, None)
+    forget_choices(*WINDOW)
+    st.session_state[WINDOW_NUMBER] = st.session_state.get(WINDOW_NUMBER, 0) + 1
 
 
 def _mark(radiograph: Radiograph, weights_sha256: str) -> str:
@@ -208,10 +242,15 @@ def _suspected_text(radiograph_key: str, _radiograph: Radiograph) -> tuple[Box, 
 
 
 def viewer(
-    radiograph: Radiograph, reading: Reading, colour_map: str, blanked: tuple[Box, ...] = ()
+    radiograph: Radiograph,
+    reading: Reading,
+    colour_map: str,
+    blanked: tuple[Box, ...] = (),
+    *,
+    beside: bool = False,
 ) -> viewer_chart.Figure:
-    """The chart of a radiograph with all maps of its reading, and with these boxes black."""
-    return _viewer(radiograph.key, reading.weights_sha256, colour_map, blanked, radiograph, reading)
+    """The chart of a radiograph with all maps of its reading, and with these boxes black; see `viewer_chart.viewer`."""
+    return _viewer(radiograph.key, reading.weights_sha256, colour_map, blanked, beside, radiograph, reading)
 
 
 @st.cache_resource(scope="session", max_entries=4, ttl="8h", show_spinner=False)
@@ -220,10 +259,43 @@ def _viewer(
     weights_sha256: str,
     colour_map: str,
     blanked: tuple[Box, ...],
+    beside: bool,
     _radiograph: Radiograph,
     _reading: Reading,
 ) -> viewer_chart.Figure:
-    return viewer_chart.viewer(overlay.blank(display_copy(_radiograph), blanked), _reading.explanations, colour_map)
+    copy = overlay.blank(display_copy(_radiograph), blanked)
+    return viewer_chart.viewer(copy, _reading.explanations, colour_map, beside=beside)
+
+
+def contact_sheet(
+    radiograph: Radiograph, reading: Reading, colour_map: str, blanked: tuple[Box, ...] = ()
+) -> contact_sheet_chart.ContactSheet:
+    """The pictures of all maps in small, with these boxes black."""
+    return _contact_sheet(radiograph.key, reading.weights_sha256, colour_map, blanked, radiograph, reading)
+
+
+@st.cache_resource(scope="session", max_entries=4, ttl="8h", show_spinner=False)
+def _contact_sheet(
+    radiograph_key: str,
+    weights_sha256: str,
+    colour_map: str,
+    blanked: tuple[Box, ...],
+    _radiograph: Radiograph,
+    _reading: Reading,
+) -> contact_sheet_chart.ContactSheet:
+    copy = overlay.blank(display_copy(_radiograph), blanked)
+    return contact_sheet_chart.contact_sheet(copy, _reading.explanations, colour_map)
+
+
+def thumbnail(radiograph: Radiograph) -> str:
+    """A picture of a radiograph as it lies, too small to read letters in, as a data URI."""
+    return _thumbnail(radiograph.key, radiograph)
+
+
+@st.cache_resource(scope="session", max_entries=films.MOST_FILMS, ttl="8h", show_spinner=False)
+def _thumbnail(radiograph_key: str, _radiograph: Radiograph) -> str:
+    copy = overlay.display_copy(_radiograph, THUMBNAIL_SIDE)
+    return overlay.jpeg_uri(overlay.small(copy, THUMBNAIL_SIDE))
 
 
 def watch(job: BatchJob) -> None:

@@ -9,7 +9,7 @@ from html import escape
 import streamlit as st
 
 from cxrkit.card import OperatingPoint
-from cxrkit.dashboard import services
+from cxrkit.dashboard import links, services
 from cxrkit.dashboard.entry import plain
 from cxrkit.dashboard.findings_panel import percent
 from cxrkit.dashboard.ranking import RULES, Rule, default_rule, default_threshold, offered_rules, rank, standing
@@ -45,10 +45,12 @@ def choose_preset() -> Preset:
         title = presets[name].title
         return title if titles[title] == 1 else f"{title}: {name}"
 
+    links.adopt(names)
     with st.sidebar:
         services.recall("chosen_preset", names[0], names)
         name = st.selectbox("Model", names, format_func=label, key="chosen_preset")
         services.keep("chosen_preset", name)
+    links.say(preset=name)
     return presets[name]
 
 
@@ -75,9 +77,14 @@ def choose_model() -> Choice:
 
 def chosen_finding(choice: Choice, reading: Reading | None) -> str:
     """The finding that the reader looks at; until one was chosen, the one furthest past its operating point."""
-    finding: str | None = st.session_state.get(services.CHOSEN_FINDING)
+    linked: str | None = st.session_state.get(links.LINKED_FINDING)
+    if reading is not None and linked is not None:  # a link's wish is for the first reading
+        st.session_state.setdefault(services.CHOSEN_FINDING, st.session_state.pop(links.LINKED_FINDING))
+    finding: str | None = st.session_state.get(services.CHOSEN_FINDING, linked)
     if finding in choice.preset.findings:
+        links.say(rule=choice.rule, finding=finding)
         return str(finding)
+    links.say(rule=choice.rule, finding=None)
     if reading is None:
         points = (standing(choice.preset, f, 0.0, choice.rule, choice.custom) for f in choice.preset.findings)
         return next((p.finding for p in points if p.supported), choice.preset.findings[0])

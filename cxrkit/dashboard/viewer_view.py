@@ -8,13 +8,17 @@ import streamlit as st
 
 from cxrkit.charts import overlay
 from cxrkit.charts.viewer import VIEWER_CONFIG, layers_css
+from cxrkit.charts.window import windowed
 from cxrkit.dashboard import quality_view, services
 from cxrkit.dashboard.blanking import blank_field, blanked_boxes, blanking_caption
+from cxrkit.dashboard.contact_sheet import contact_sheet
 from cxrkit.dashboard.display_field import display_caption, display_field
 from cxrkit.dashboard.entry import guarded
 from cxrkit.dashboard.findings_panel import percent
 from cxrkit.dashboard.ranking import RULES, Rule, standing
-from cxrkit.dashboard.sidebar import Choice, choose
+from cxrkit.dashboard.report_field import report_field
+from cxrkit.dashboard.sidebar import Choice
+from cxrkit.dashboard.viewer_controls import View, controls
 from cxrkit.findings import finding_text
 from cxrkit.preset import Preset
 from cxrkit.radiograph import Radiograph
@@ -27,58 +31,47 @@ GRID_CAPTION = "{rows} x {columns}: where the model looked, not the outline of a
 @guarded
 def picture(radiograph: Radiograph, reading: Reading, choice: Choice, finding: str) -> None:
     """The viewer and its controls: a fragment, so that a slider redraws the map and nothing else."""
-    findings = list(choice.preset.findings)
-    services.recall("map_opacity", round(100 * overlay.Look.opacity))
-    services.recall("map_colours", overlay.Look.colour_map)
-    services.recall("map_contour", overlay.Look.contour)
-    display_field(radiograph)
-    with st.container(key="controls", horizontal=True, vertical_alignment="center"):
-        # The key names the finding: choosing a row of the panel must move this field too.
-        wanted = st.selectbox(
-            "Map of",
-            findings,
-            findings.index(finding),
-            format_func=lambda f: finding_text(f).label,
-            key=f"map_{reading.preset}_{finding}",
-            label_visibility="collapsed",
-        )
-        colours = st.selectbox("Colours", list(overlay.COLOUR_MAPS), key="map_colours", label_visibility="collapsed")
-        opacity = st.slider(
-            "Opacity", 0, 100, step=5, format="opacity %d %%", key="map_opacity", label_visibility="collapsed"
-        )
-        contour = st.toggle("Half-peak contour", key="map_contour")
-    for key, value in (("map_opacity", opacity), ("map_colours", colours), ("map_contour", contour)):
-        services.keep(key, value)
-    if wanted != finding:
-        choose(wanted)
+    chosen = st.session_state.get(services.CHOSEN_FINDING, finding)
+    if chosen != finding and chosen in reading.explanations:  # by a button of this fragment
         st.rerun()
+    display_field(radiograph)
+    view = controls(reading, choice, finding)
     explanation = reading.explanations[finding]
-    look = overlay.Look(colours, opacity / 100, contour)
     copy, blanked = services.display_copy(radiograph), blanked_boxes(radiograph)
     with st.container(key="viewport"):
         st.plotly_chart(
-            services.viewer(radiograph, reading, colours, blanked),
+            services.viewer(radiograph, reading, view.look.colour_map, blanked, beside=view.beside),
             width="stretch",
             height="stretch",
             theme=None,
             key="radiograph",
             config=VIEWER_CONFIG,
-            alt="Radiograph; the line under it says which map lies over it",
+            alt="Radiograph, on the left plain, on the right with a map; the line under it says which"
+            if view.beside
+            else "Radiograph; the line under it says which map lies over it",
         )
+        if view.all_maps:
+            contact_sheet(radiograph, reading, choice, finding, view, blanked)
     at = standing(choice.preset, finding, reading.prediction[finding], choice.rule, choice.custom)
     captions = export_captions(reading, explanation, at.threshold, choice.rule)
-    captions += display_caption(radiograph) + blanking_caption(blanked)
+    captions += (
+        (("Map hidden.",) if view.hidden else ())
+        + view.window.caption()
+        + display_caption(radiograph)
+        + blanking_caption(blanked)
+    )
+    shown = windowed(overlay.blank(copy, blanked), view.window)
     with st.container(key="below", horizontal=True):
         st.html(
-            map_caption(reading, explanation, colours)
-            + f"<style>{layers_css('.st-key-viewport', reading.explanations, finding, look)}</style>"
+            map_caption(reading, explanation, view)
+            + f"<style>{layers_css('.st-key-viewport', reading.explanations, finding, view.shown, view.window)}</style>"
             + f'<p class="cx-quality">{escape(quality_line(radiograph, reading, choice.preset))}</p>'
         )
         blank_field(radiograph, copy)
         st.download_button(
             "PNG",
             help="The radiograph with this map and its caption.",
-            data=lambda: overlay.overlay_png(overlay.blank(copy, blanked), explanation, captions, look),
+            data=lambda: overlay.overlay_png(shown, explanation, captions, view.shown),
             file_name=services.download_name(reading, f"-{finding.lower()}.png"),
             mime="image/png",
             icon=":material/download:",
@@ -93,17 +86,26 @@ def picture(radiograph: Radiograph, reading: Reading, choice: Choice, finding: s
             icon=":material/download:",
             on_click="ignore",
         )
+        report_field(radiograph, reading, choice, copy, blanked, view.look)
 
 
-def map_caption(reading: Reading, explanation: Explanation, colours: str) -> str:
+def map_caption(reading: Reading, explanation: Explanation, view: View) -> str:
     """Legend under the viewer: scale, grid, and how strong this map is among those of the reading."""
     rows, columns = explanation.map.shape
     label = escape(finding_text(explanation.finding).label)
+    seen = "" if view.window.plain else " <i>Window or inversion changed: of the view alone.</i>"
+    if view.all_maps:
+        return (
+            '<p class="cx-caption"><b>All maps.</b> Each from 0 to a peak of its own, in the order of the findings; '
+            f"strength is compared by the peaks. Choose one to look at it.{seen}</p>"
+        )
     if not explanation.has_positive_evidence:
         return (
             f'<p class="cx-caption"><b>{label}: no positive evidence.</b> Nothing in this radiograph raised the score, '
-            "so there is no map to show.</p>"
+            f"so there is no map to show.{seen}</p>"
         )
+    if view.hidden:
+        return f'<p class="cx-caption"><b>{label}: map hidden.</b>{seen}</p>'
     strongest = max(reading.explanations.values(), key=lambda e: e.peak)
     share = percent(explanation.peak / strongest.peak).replace(" ", "\u00a0")
     compared = ""
@@ -111,7 +113,7 @@ def map_caption(reading: Reading, explanation: Explanation, colours: str) -> str
         compared = f" Peak: {share} of the strongest map, {escape(finding_text(strongest.finding).label)}."
     elif len(reading.explanations) > 1:
         compared = " The strongest of all maps."
-    ramp = ",".join(overlay.colour_stops(colours))
+    ramp = ",".join(overlay.colour_stops(view.look.colour_map))
     scale = f'<span class="cx-ramp" style="background:linear-gradient(90deg,{ramp})"></span>'
     return (
         f'<p class="cx-caption"><b>{label}</b> {scale} '

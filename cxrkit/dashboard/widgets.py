@@ -11,8 +11,10 @@ from cxrkit.charts.viewer import empty_viewer
 from cxrkit.dashboard import films, intake
 from cxrkit.dashboard.entry import show_error, show_incident
 from cxrkit.dashboard.findings_panel import axis_html, percent, row_html
+from cxrkit.dashboard.keyboard import keyboard_field
 from cxrkit.dashboard.ranking import RULES, rank
 from cxrkit.dashboard.sidebar import Choice, choose
+from cxrkit.dashboard.tour import tour
 from cxrkit.dashboard.viewer_view import picture
 from cxrkit.errors import CxrError
 from cxrkit.findings import finding_text
@@ -46,6 +48,7 @@ def intake_bar() -> None:
                 on_click=intake.clear_patient,
                 help="Forgets the radiograph and everything kept about it in this session.",
             )
+        keyboard_field()
     film = films.current()
     failure = None if film is None else film.failure
     if isinstance(failure, CxrError):
@@ -66,6 +69,12 @@ def welcome() -> None:
         "<p>You get a calibrated probability for every finding, its operating point, and a map of where the model "
         "looked. No file at hand? Use the synthetic phantom.</p></div>"
     )
+    tour()
+
+
+def nothing_to_show() -> None:
+    """In place of a reading, where the film of several that is looked at cannot be read: why stands above."""
+    st.html('<p class="cx-unreadable">This film shows no radiograph. Go on to another one in the strip above.</p>')
 
 
 # -- the reading -------------------------------------------------------------------------------
