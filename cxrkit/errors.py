@@ -25,6 +25,7 @@ with status 2. Any other exception is a defect of cxrkit and is reported as an i
     |-- FindingUnknown             the model has no such finding
     |-- DisplayUnknown             the file has no such display
     |-- ManifestError              a table of images and labels cannot be used
+    |   `-- PredictionsInvalid     cells of a predictions table are wrong, each named by row and column
     |-- TrainConfigError           train_config.json is missing, stale or inconsistent
     |-- TrainingError              a training run cannot start or go on
     |-- ExtraMissing               an optional package is not installed
@@ -130,6 +131,20 @@ class DisplayUnknown(CxrError):
 
 class ManifestError(CxrError):
     """A table of images and labels cannot be used."""
+
+
+class PredictionsInvalid(ManifestError):
+    """Cells or columns of a predictions table are wrong.
+
+    Parameters
+    ----------
+    problems
+        A sentence for each of the first problems, by row and column; what stands in a cell is never quoted.
+    """
+
+    def __init__(self, message: str, remedy: str, problems: tuple[str, ...]) -> None:
+        super().__init__(message, remedy)
+        self.problems = tuple(problem.translate(_CONTROL) for problem in problems)
 
 
 class TrainConfigError(CxrError):

@@ -38,6 +38,11 @@ def read_table(path: str | os.PathLike[str]) -> tuple[pd.DataFrame, str]:
         raw = Path(path).read_bytes()
     except OSError:
         raise ManifestError("The table cannot be opened.", "Check its name, and that you may read it.") from None
+    return parse_table(raw), hashlib.sha256(raw).hexdigest()
+
+
+def parse_table(raw: bytes) -> pd.DataFrame:
+    """The table in the bytes of a CSV (or ``.csv.gz``); see `read_table`."""
     try:
         plain = gzip.decompress(raw) if raw.startswith(b"\x1f\x8b") else raw
         lines = csv.reader(io.StringIO(plain.decode("utf-8-sig"), newline=""), strict=True)
@@ -61,7 +66,7 @@ def read_table(path: str | os.PathLike[str]) -> tuple[pd.DataFrame, str]:
         raise ManifestError("The table has no rows.", "Give a table with at least one image.")
     body = [line + [""] * (len(header) - len(line)) for _, line in filled[1:]]
     index = pd.Index([number for number, _ in filled[1:]], dtype="int64", name=ROW)
-    return pd.DataFrame(body, index=index, columns=header, dtype=str), hashlib.sha256(raw).hexdigest()
+    return pd.DataFrame(body, index=index, columns=header, dtype=str)
 
 
 def select_rows(table: pd.DataFrame, split: str | None, only: Mapping[str, str] | None = None) -> pd.DataFrame:

@@ -6,6 +6,7 @@ What is undefined (a class is absent) is None, never 0.5 and never NaN.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -74,6 +75,7 @@ class Confusion:
         return proportion(self.tn, self.tn + self.fn)
 
 
+@lru_cache(maxsize=4096)  # the rates of one confusion matrix ask for the same few again and again
 def proportion(successes: int, n: int) -> Estimate | None:
     """successes / n with Wilson's score interval (Wilson 1927); None when n is 0."""
     if n == 0:

@@ -105,7 +105,7 @@ def _thresholds(scores: Floats, truth: Floats) -> dict[Rule, float]:
     negatives = len(truth) - positives
     if not positives or not negatives:
         return {}
-    candidates = _between(scores)
+    candidates = separating_thresholds(scores)
     called = len(scores) - np.searchsorted(np.sort(scores), candidates, side="left")
     tp = positives - np.searchsorted(np.sort(scores[truth == 1]), candidates, side="left")
     fp = called - tp
@@ -126,8 +126,8 @@ def _target(at_youden: float) -> float:
     return STRICT_TARGET if at_youden >= TARGET else TARGET
 
 
-def _between(scores: Floats) -> Floats:
-    """Ascending thresholds that separate every pair of neighbouring scores, and all scores from 0 and 1."""
+def separating_thresholds(scores: Floats) -> Floats:
+    """Ascending thresholds that separate every pair of neighbouring scores (n), and all scores from 0 and 1."""
     edges = np.unique(scores)
     middle = (edges[:-1] + edges[1:]) / 2
     middle = np.where(middle > edges[:-1], middle, edges[1:])  # neighbours without a double between them

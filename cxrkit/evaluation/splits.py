@@ -22,8 +22,8 @@ def is_validation(split: str) -> bool:
 def fitted_within(fit_split: str, split: str) -> bool:
     """Whether rows of `split` may be those that were fitted on, as a card calls them.
 
-    ``"val"`` is found in ``"val"``, and ``"val (cut out of train)"`` in ``"train"``.
+    ``"val"`` is found in ``"val"``, and ``"val (cut out of train)"`` in ``"train"`` and in itself.
     """
     cut = _CUT.search(fit_split)
-    home = cut[1] if cut else fit_split
-    return home.strip().lower() == split.strip().lower()
+    homes = (fit_split, cut[1]) if cut else (fit_split,)
+    return split.strip().lower() in {home.strip().lower() for home in homes}
