@@ -42,3 +42,8 @@ _TEXTS: dict[str, FindingText] = {
 def finding_text(finding: str) -> FindingText:
     """Return label and meaning of a finding; an unknown name is its own label, without a meaning."""
     return _TEXTS.get(finding, FindingText(finding.replace("_", " "), ""))
+
+
+def every_text() -> tuple[FindingText, ...]:
+    """Label and meaning of every finding that is described here, for those who translate them."""
+    return tuple(_TEXTS.values())

@@ -160,13 +160,13 @@ class Preset:
                 )
         if self.quality_gate is not None and self.quality_gate.weights_sha256 != self.weights_sha256:
             refuse("its quality gate was fitted for other weights")
+        if self.doubt is not None and self.doubt.weights_sha256 != self.weights_sha256:
+            refuse("its dropout was fitted for other weights")
         if self.repeatability is not None:
             if self.repeatability.weights_sha256 != self.weights_sha256:
                 refuse("its repeatability was measured with other weights")
             if unknown := sorted({limit.finding for limit in self.repeatability.limits} - set(self.findings)):
                 refuse(f"a repeatability limit is for {', '.join(unknown)}, which it does not predict")
-        if self.doubt is not None and self.doubt.weights_sha256 != self.weights_sha256:
-            refuse("its dropout was fitted for other weights")
         stated = [published.finding for published in self.published_thresholds]
         if len(set(stated)) != len(stated):
             refuse("a published threshold stands twice")

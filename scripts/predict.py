@@ -1,10 +1,14 @@
 """Read chest radiographs (DICOM, PNG, JPEG ...) with a preset and print what it finds.
 
-With --json, one JSON object per file and line: file, findings.<finding>.probability (calibrated) and
-.logit, operating_points (those that were fitted on enough cases), quality, warnings. A picture that is no
-usable frontal chest radiograph is refused: quality.refused is true, quality.issues say why, and there are no
-findings. A file that cannot be read gives an object with error.message and error.remedy. In both cases the
-other files are still read, and the exit status is 2. Not a medical device: for research and teaching only.
+In brackets behind a probability: the 5th and 95th percentile of draws with dropout in the model's head. Where they
+reach across an operating point, the reading is in doubt there, and not past it.
+
+With --json, one JSON object per file and line: file, findings.<finding>.probability (calibrated), .logit and
+.interval, operating_points (those that were fitted on enough cases), dropout (draws, rates and seed of the
+intervals), quality, warnings. A picture that is no usable frontal chest radiograph is refused: quality.refused is
+true, quality.issues say why, and there are no findings. A file that cannot be read gives an object with
+error.message and error.remedy. In both cases the other files are still read, and the exit status is 2. Not a medical
+device: for research and teaching only.
 """
 
 import argparse

@@ -9,8 +9,9 @@ import streamlit as st
 from cxrkit.card import MINIMUM_POSITIVES
 from cxrkit.charts.viewer import empty_viewer
 from cxrkit.dashboard import films, intake
-from cxrkit.dashboard.entry import show_error, show_incident
-from cxrkit.dashboard.findings_panel import axis_html, percent, row_html
+from cxrkit.dashboard.entry import plain, show_error, show_incident
+from cxrkit.dashboard.findings_panel import axis_html, doubt_help, lead, percent, row_html
+from cxrkit.dashboard.impression_view import impression_block
 from cxrkit.dashboard.keyboard import keyboard_field
 from cxrkit.dashboard.ranking import RULES, rank
 from cxrkit.dashboard.sidebar import Choice, choose
@@ -20,7 +21,7 @@ from cxrkit.errors import CxrError
 from cxrkit.findings import finding_text
 from cxrkit.preset import Preset
 from cxrkit.radiograph import Radiograph
-from cxrkit.reading import Reading
+from cxrkit.reading import DropoutRecord, Reading
 
 # -- intake ------------------------------------------------------------------------------------
 
@@ -92,16 +93,16 @@ def reading_view(radiograph: Radiograph, reading: Reading, choice: Choice, findi
 
 def _findings(reading: Reading, choice: Choice, finding: str) -> None:
     ranked, others = rank(choice.preset, reading.prediction, choice.rule, choice.custom)
-    past = sum(s.positive for s in ranked)
     whose = {"custom": "your own thresholds", "published": "the published thresholds"}.get(
         choice.rule, f"the {RULES[choice.rule][0]} point"
     )
-    lead = f"{past} of {len(ranked)} past {whose}" if ranked else ""
-    lead += ", furthest first" if len(ranked) > 1 else ""
-    st.html(
-        f'<div class="cx-panel-title"><b>Findings</b><span>{escape(lead)}</span></div>'
-        f'<p class="cx-stated">{escape(stated_at(choice.preset))}</p>{axis_html()}'
-    )
+    st.html(f'<div class="cx-panel-title"><b>Findings</b><span>{escape(lead(ranked, whose))}</span></div>')
+    with st.container(key="stated"):
+        st.caption(
+            plain(stated_at(choice.preset, reading.dropout)),
+            help=doubt_help(reading.dropout, choice.preset.doubt, choice.rule),
+        )
+    st.html(axis_html())
     for at in ranked:
         _row(at.finding, row_html(at, at.finding == finding))
     if others:
@@ -109,6 +110,7 @@ def _findings(reading: Reading, choice: Choice, finding: str) -> None:
         st.html(f'<div class="cx-panel-title"><b>{escape(title)}</b><span>{escape(why)}</span></div>')
     for at in others:
         _row(at.finding, row_html(at, at.finding == finding))
+    impression_block(reading, (*ranked, *others), choice.rule)
 
 
 def _unranked(choice: Choice) -> tuple[str, str]:
@@ -120,9 +122,10 @@ def _unranked(choice: Choice) -> tuple[str, str]:
     return "Not supported", f"fewer than {MINIMUM_POSITIVES} cases to fit on: not ranked, do not rely on them"
 
 
-def stated_at(preset: Preset) -> str:
-    """At what prevalence the probabilities are stated."""
-    scale = "Bar: probability; tick: threshold; square-root scale."
+def stated_at(preset: Preset, dropout: DropoutRecord | None) -> str:
+    """At what prevalence the probabilities are stated, and what is drawn."""
+    doubt = "" if dropout is None else " whisker, grey zone: doubt;"
+    scale = f"Bar: probability; tick: threshold;{doubt} square-root scale."
     if preset.reference_prevalence is not None:
         return f"Stated at the prevalence of {preset.reference_prevalence.source}. {scale}"
     known = {c.prevalence for c in preset.calibration.values()}

@@ -7,12 +7,13 @@ from typing import Any
 
 from cxrkit.errors import CxrError
 from cxrkit.preset import Preset
-from cxrkit.reading import Reading
+from cxrkit.reading import Reading, in_doubt
 
 
 def to_record(reading: Reading, preset: Preset) -> dict[str, Any]:
     """A reading as plain types without its maps, with the verdict at each supported operating point.
 
+    ``positive`` compares the probability with the threshold; where ``in_doubt`` is true, the reading abstains.
     A reading that is refused has no findings: ``quality`` says why.
     """
     record = reading.to_dict()
@@ -20,10 +21,12 @@ def to_record(reading: Reading, preset: Preset) -> dict[str, Any]:
         record["findings"] = {}
     for finding, entry in record["findings"].items():
         del entry["explanation"]
+        score = reading.prediction.score(finding)
         entry["stated_at_prevalence"] = preset.calibration[finding].prevalence
         entry["operating_points"] = {
             point.rule: {
                 "positive": entry["probability"] >= point.threshold,
+                "in_doubt": in_doubt(score.interval, point.threshold),
                 "threshold": point.threshold,
                 "sensitivity": point.sensitivity,
                 "specificity": point.specificity,
@@ -36,6 +39,7 @@ def to_record(reading: Reading, preset: Preset) -> dict[str, Any]:
         if published is not None:  # not fitted here, so with neither sensitivity nor specificity
             entry["published_threshold"] = {
                 "positive": entry["probability"] >= published,
+                "in_doubt": in_doubt(score.interval, published),
                 "threshold": published,
                 "source": next(p.source for p in preset.published_thresholds if p.finding == finding),
             }
@@ -59,13 +63,21 @@ def format_record(name: str, record: Mapping[str, Any]) -> str:
         )
     width = max((len(finding) for finding in record["findings"]), default=0)
     for finding, entry in sorted(record["findings"].items(), key=lambda item: -item[1]["probability"]):
-        past = [rule for rule, point in entry["operating_points"].items() if point["positive"]]
-        published = entry.get("published_threshold")
-        past += ["published"] if published is not None and published["positive"] else []
-        known = entry["operating_points"] or published is not None
-        verdict = f"past {', '.join(past)}" if past else "" if known else "no supported threshold"
-        lines.append(f"  {finding:<{width}}  {entry['probability']:.4f}  {verdict}".rstrip())
+        points = dict(entry["operating_points"])
+        if (published := entry.get("published_threshold")) is not None:
+            points["published"] = published
+        past = [rule for rule, point in points.items() if point["positive"] and not point["in_doubt"]]
+        doubtful = [rule for rule, point in points.items() if point["in_doubt"]]
+        verdict = [f"past {', '.join(past)}"] if past else []
+        verdict += [f"in doubt at {', '.join(doubtful)}"] if doubtful else []
+        said = "; ".join(verdict) or ("" if points else "no supported threshold")
+        lines.append(f"  {finding:<{width}}  {entry['probability']:.4f}{_interval(entry)}  {said}".rstrip())
     return "\n".join(lines + [f"  ! {text}" for text in [*record["warnings"], *remarks(quality)]])
+
+
+def _interval(entry: Mapping[str, Any]) -> str:
+    ends = entry["interval"]
+    return "" if ends is None else f" ({ends['low']:.4f} to {ends['high']:.4f})"
 
 
 def remarks(quality: Mapping[str, Any]) -> list[str]:

@@ -2,8 +2,9 @@
 
 A head that was trained without dropout does not say how much of it may be missing. The rate is fixed by what the
 validation split leaves open anyway: at each supported Youden's point, the standard error of the calibration line, in
-log-odds. The rate is that at which the draws of a typical validation radiograph spread as far. Labels decide how wide an
-interval is on the whole; dropout decides for which radiographs it is wider. Nothing is chosen by errors.
+log-odds. The rate is that at which the draws of a typical validation radiograph spread as far. The number of cases
+decides how wide an interval is on the whole; dropout decides for which radiographs it is wider. Nothing is chosen by
+errors.
 """
 
 from __future__ import annotations
@@ -99,8 +100,8 @@ def fitted_rate(preset: Preset, head: Head, rows: Validation) -> float:
     """The rate at which draws spread as far as the calibration line's standard error at Youden's points.
 
     With ``q = rate / (1 - rate)`` the variance of a calibrated logit over the masks is exactly
-    ``q * slope ** 2 * sum_k (x_k * W_kc) ** 2`` for averages x and kernel W. Its median over the rows is set equal to the
-    squared standard error, and q is averaged over the findings whose points are supported.
+    ``q * slope ** 2 * sum_k (x_k * W_kc) ** 2`` for averages x and kernel W. Its median over the rows is set equal to
+    the squared standard error, and q is averaged over the findings whose points are supported.
 
     Raises
     ------

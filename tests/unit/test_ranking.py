@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from cxrkit.card import Calibration, OperatingPoint, PublishedThreshold
-from cxrkit.dashboard.findings_panel import percent, position, probability, row_html
+from cxrkit.card import Calibration, Doubt, DoubtMeasure, OperatingPoint, PublishedThreshold
+from cxrkit.dashboard.findings_panel import doubt_help, lead, percent, position, probability, row_html
 from cxrkit.dashboard.ranking import Standing, default_rule, default_threshold, offered_rules, rank
 from cxrkit.preset import Preset
-from cxrkit.reading import FindingScore, Prediction
+from cxrkit.reading import DropoutRecord, FindingScore, Interval, Prediction
 
 
 @pytest.fixture
@@ -107,3 +107,67 @@ def test_names_are_escaped() -> None:
     html = row_html(Standing("<b>x</b>", 0.2, 0.1, None, True), shown=False)
     assert "<b>x" not in html
     assert "&lt;b&gt;x" in html
+
+
+def doubtful(finding: str, p: float, low: float, high: float) -> Prediction:
+    return Prediction({finding: FindingScore(p, math.log(p / (1 - p)), Interval(low, high))})
+
+
+def test_an_interval_across_the_threshold_withholds_the_verdict(preset: Preset) -> None:
+    (past,), _ = rank(preset, doubtful("Effusion", 0.5, 0.3, 0.7), "youden", {})
+    (unsure,), _ = rank(preset, doubtful("Effusion", 0.25, 0.15, 0.4), "youden", {})
+    (below,), _ = rank(preset, doubtful("Effusion", 0.1, 0.05, 0.15), "youden", {})
+    assert [at.in_doubt for at in (past, unsure, below)] == [False, True, False]
+    assert [at.positive for at in (past, unsure, below)] == [True, False, False]
+    assert unsure.past
+    html = row_html(unsure, shown=False)
+    assert "in doubt at 20.0 %" in html
+    assert "is-past" not in html
+    assert "past 20.0 %" in row_html(past, shown=False)
+    own, _ = rank(preset, doubtful("Effusion", 0.25, 0.15, 0.4), "custom", {"Effusion": 0.5})
+    assert not own[0].in_doubt
+
+
+def test_a_bar_ends_in_the_grey_zone_exactly_when_it_is_in_doubt(preset: Preset) -> None:
+    for p in (0.05, 0.12, 0.16, 0.2, 0.27, 0.3, 0.35, 0.6):
+        z = math.log(p / (1 - p))
+        low, high = (1 / (1 + math.exp(-(z + shift))) for shift in (-0.6, 0.4))
+        (at,), _ = rank(preset, doubtful("Effusion", p, low, high), "youden", {})
+        assert at.doubt_zone is not None
+        assert (at.doubt_zone[0] <= p < at.doubt_zone[1]) is at.in_doubt
+
+
+def test_whisker_and_zone_are_drawn_to_scale(preset: Preset) -> None:
+    (at,), _ = rank(preset, doubtful("Effusion", 0.25, 0.16, 0.36), "youden", {})
+    html = row_html(at, shown=False)
+    assert '<s style="left:40.00%;width:20.00%"></s>' in html
+    assert "<u " in html
+    assert "<s " not in row_html(Standing("Effusion", 0.25, 0.2, None, True), shown=False)
+
+
+def test_the_lead_counts_past_and_in_doubt(preset: Preset) -> None:
+    sure = Standing("Effusion", 0.5, 0.2, None, True, Interval(0.4, 0.6))
+    unsure = Standing("Pneumonia", 0.5, 0.45, None, True, Interval(0.4, 0.6))
+    assert lead([sure, unsure], "the Youden point") == "1 past, 1 in doubt, of 2 at the Youden point, furthest first"
+    assert lead([sure], "the Youden point") == "1 of 1 past the Youden point"
+    assert lead([], "the Youden point") == ""
+
+
+def test_the_help_tells_what_doubt_was_worth(preset: Preset) -> None:
+    record = DropoutRecord(50, 20, (0.076,), trained=False)
+    measures = (
+        DoubtMeasure("Effusion", "youden", 100, 20, 8, 10, 9),
+        DoubtMeasure("Pneumonia", "youden", 100, 20, 7, 12, 6),
+        DoubtMeasure("Effusion", "rule-in", 100, 20, 6, 30, 6),
+    )
+    doubt = Doubt(0.076, 50, 20, "x", "val", "none", measures)
+    said = doubt_help(record, doubt, "youden") or ""
+    assert "50 draws; in each, 7.6 % of the features" in said
+    assert "trained without dropout" in said
+    # 15 of 40 against 22 of 160: Wilson limits 0.24 and 0.20
+    assert "15 of 40 readings in doubt (37.5 %) and 22 of 160 others (13.8 %); of the 40 nearest" in said
+    assert "does not tell" not in said
+    assert "does not tell the wrong ones" in (doubt_help(record, doubt, "rule-in") or "")
+    assert "On split" not in (doubt_help(record, doubt, "custom") or "")
+    assert "without dropout:" not in (doubt_help(DropoutRecord(50, 20, (0.5, 0.3), trained=True), None, "youden") or "")
+    assert doubt_help(None, doubt, "youden") is None
