@@ -1,6 +1,6 @@
-"""The card of a model: what it is, what it was trained on, how well it was measured, where it ends."""
+"""A model: its card, its network, its training, its data, its errors, and what an article would have to report."""
 
-from cxrkit.dashboard import card_view, sidebar
+from cxrkit.dashboard import info_view, sidebar
 from cxrkit.dashboard.entry import MODEL_INFO, begin, guarded, not_a_device
 
 begin(MODEL_INFO)
@@ -10,7 +10,7 @@ begin(MODEL_INFO)
 def page() -> None:
     preset = sidebar.choose_preset()
     not_a_device(preset.notice)
-    card_view.card(preset)
+    info_view.information(preset)
 
 
 page()

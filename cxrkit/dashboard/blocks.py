@@ -40,3 +40,22 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return (
         f'<div class="cx-scroll" tabindex="0"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
     )
+
+
+def prose_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table whose cells hold sentences; on a narrow screen they stand below one another, each with its column.
+
+    Browsers take what a style sheet lays out otherwise for no table any more: the roles tell that it is one.
+    """
+    top = "".join(f'<th scope="col" role="columnheader">{escape(cell)}</th>' for cell in head)
+    body = ""
+    for first, *others in rows:
+        cells = "".join(
+            f'<td role="cell" data-column="{escape(name, quote=True)}">{escape(cell)}</td>'
+            for name, cell in zip(head[1:], others, strict=True)
+        )
+        body += f'<tr role="row"><th scope="row" role="rowheader">{escape(first)}</th>{cells}</tr>'
+    return (
+        '<div class="cx-scroll cx-prose" tabindex="0"><table role="table">'
+        f'<thead role="rowgroup"><tr role="row">{top}</tr></thead><tbody role="rowgroup">{body}</tbody></table></div>'
+    )

@@ -21,7 +21,7 @@ RATES = {"sensitivity": "Sensitivity", "specificity": "Specificity", "ppv": "PPV
 
 
 def card(preset: Preset) -> None:
-    """Everything that the card knows, from what the model is to how far it can be trusted."""
+    """What the model is, what it was trained on, and where it ends."""
     st.html(f'<div class="cx-card"><h2>{escape(preset.title)}</h2>{paragraph(preset.intended_use)}</div>')
     left, right = st.columns(2, gap="large")
     with left:
@@ -31,13 +31,16 @@ def card(preset: Preset) -> None:
     with right:
         section("Training data", pairs(training(preset)) + bullets(preset.training.data))
         section("Label noise", bullets(preset.label_noise) or paragraph("Nothing is recorded about label noise."))
-    section("Findings and labels in the training split", _findings_table(preset))
-    section("Measured performance", _metrics(preset))
-    section("Operating points", _operating_points(preset))
-    section("Calibration", _calibration(preset))
     section("Quality gate", _quality_gate(preset))
     section("Lungs", _lungs())
     section("Files that can be read here", _formats())
+
+
+def performance(preset: Preset) -> None:
+    """How well it was measured, at which points, and what its probabilities rest on."""
+    section("Measured performance", _metrics(preset))
+    section("Operating points", _operating_points(preset))
+    section("Calibration", _calibration(preset))
 
 
 def architecture(preset: Preset) -> list[tuple[str, str]]:
@@ -73,7 +76,8 @@ def _amounts(record: TrainingRecord) -> str:
     return f"{record.images:,}{of}{rest}"
 
 
-def _findings_table(preset: Preset) -> str:
+def findings_table(preset: Preset) -> str:
+    """How often each finding was labelled in the training split."""
     reference = preset.reference_prevalence
     if not preset.label_counts:
         names = ", ".join(finding_text(finding).label for finding in preset.findings)

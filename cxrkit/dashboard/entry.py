@@ -25,6 +25,7 @@ ROUTER = "streamlit_app.py"
 READ = "pages/read.py"
 BATCH = "pages/batch.py"
 MODEL_INFO = "pages/model_info.py"
+LEARN = "pages/learn.py"
 
 _ROUTED = "router_has_run"
 _WANTED = "page_wanted_before_the_router"
@@ -41,6 +42,7 @@ def route() -> None:
         READ: st.Page(READ, title="Read", icon=":material/radiology:", default=True),
         BATCH: st.Page(BATCH, title="Batch", icon=":material/table_view:"),
         MODEL_INFO: st.Page(MODEL_INFO, title="Model info", icon=":material/description:"),
+        LEARN: st.Page(LEARN, title="Learn", icon=":material/school:"),
     }
     chosen = st.navigation(list(pages.values()), position="top")
     st.session_state[_ROUTED] = True

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Hashable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import streamlit as st
 
@@ -34,6 +34,7 @@ from cxrkit.serving.batch_job import BatchJob
 if TYPE_CHECKING:
     from cxrkit.model.manager import XRayModelManager
 
+T = TypeVar("T")
 CHOSEN_FINDING = "chosen_finding"  # session key: the finding that the reader looks at
 _OVERRIDDEN, _AS_THEY_LIE = "overridden", "as_they_lie"  # refusals, and corrections, that the reader undid
 _CHOICES = "kept_choices"
@@ -199,7 +200,16 @@ def forget_patient() -> None:
         st.session_state.pop(key, None)
     forget_choices(*BLANKING)
     reset_window()
-    for cache in (_reading, _corrected, _display_copy, _suspected_text, _viewer, _contact_sheet, _thumbnail):
+    for cache in (
+        _reading,
+        _corrected,
+        _display_copy,
+        _suspected_text,
+        _viewer,
+        _contact_sheet,
+        _thumbnail,
+        _on_radiograph,
+    ):
         cache.clear()
 
 
@@ -321,3 +331,34 @@ def reading_json(reading: Reading) -> bytes:
 def download_name(reading: Reading, suffix: str) -> str:
     """File name of a download: preset and image sum, nothing of the file's own name."""
     return f"{reading.preset}-{reading.radiograph_sha256[:8]}{suffix}"
+
+
+# -- demonstrations on Learn and Model info ----------------------------------------------------
+
+
+def on_phantom(preset: Preset, work: Callable[..., T], *arguments: Hashable) -> T:
+    """``work(model, phantom, *arguments)`` of the library, computed once for all sessions."""
+    name = f"{work.__module__}.{work.__qualname__}"
+    found: T = _on_phantom(preset.folder, _digest(Path(preset.folder) / CARD), name, arguments, preset, work)
+    return found
+
+
+@st.cache_resource(max_entries=64, ttl="24h", show_spinner="Computing on the phantom ...")
+def _on_phantom(
+    folder: str, card_sha256: str, name: str, arguments: tuple[Hashable, ...], _preset: Preset, _work: Callable[..., T]
+) -> T:
+    return _work(manager(_preset), phantom(size=512), *arguments)
+
+
+def on_radiograph(preset: Preset, radiograph: Radiograph, work: Callable[..., T]) -> T:
+    """``work(model, radiograph)`` of the library for the session's own radiograph."""
+    name = f"{work.__module__}.{work.__qualname__}"
+    found: T = _on_radiograph(radiograph.key, _digest(Path(preset.folder) / CARD), name, radiograph, preset, work)
+    return found
+
+
+@st.cache_resource(scope="session", max_entries=2, ttl="8h", show_spinner="Computing on your radiograph ...")
+def _on_radiograph(
+    radiograph_key: str, card_sha256: str, name: str, _radiograph: Radiograph, _preset: Preset, _work: Callable[..., T]
+) -> T:
+    return _work(manager(_preset), _radiograph)

@@ -82,6 +82,10 @@ def test_the_card_says_what_is_not_known(imported: AppTest) -> None:
     info = imported.switch_page("pages/model_info.py").run()
     assert not info.exception
     text = page_text(info)
+    for name in ("performance", "data"):
+        info.session_state["section_model_info"] = name
+        text += page_text(info.run())
+    assert not info.exception
     for part in (
         "How often each was labelled in the training split is not stated.",
         "None was fitted: the weights were taken over as published.",
