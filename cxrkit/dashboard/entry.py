@@ -24,6 +24,7 @@ from cxrkit.reading import DISCLAIMER
 ROUTER = "streamlit_app.py"
 READ = "pages/read.py"
 BATCH = "pages/batch.py"
+THRESHOLDS = "pages/thresholds.py"
 MODEL_INFO = "pages/model_info.py"
 LEARN = "pages/learn.py"
 
@@ -41,6 +42,7 @@ def route() -> None:
     pages = {
         READ: st.Page(READ, title="Read", icon=":material/radiology:", default=True),
         BATCH: st.Page(BATCH, title="Batch", icon=":material/table_view:"),
+        THRESHOLDS: st.Page(THRESHOLDS, title="ROC and thresholds", icon=":material/show_chart:"),
         MODEL_INFO: st.Page(MODEL_INFO, title="Model info", icon=":material/description:"),
         LEARN: st.Page(LEARN, title="Learn", icon=":material/school:"),
     }

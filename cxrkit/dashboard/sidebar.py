@@ -9,7 +9,7 @@ from html import escape
 import streamlit as st
 
 from cxrkit.card import OperatingPoint
-from cxrkit.dashboard import links, services
+from cxrkit.dashboard import links, named_view, services
 from cxrkit.dashboard.entry import plain
 from cxrkit.dashboard.findings_panel import percent
 from cxrkit.dashboard.ranking import RULES, Rule, default_rule, default_threshold, offered_rules, rank, standing
@@ -32,6 +32,8 @@ class Choice:
     preset: Preset
     rule: Rule
     custom: dict[str, float]
+    named: str = ""
+    """The reader's name for the thresholds in `custom`, where it has one."""
 
 
 def choose_preset() -> Preset:
@@ -60,17 +62,23 @@ def choose_model() -> Choice:
     with st.sidebar:
         st.caption(plain(f"Trained on: {preset.population.description}"))
         rules = offered_rules(preset)
-        if st.session_state.get("chosen_rule") not in rules:  # another preset's
+        named = named_view.offered(preset)
+        words: dict[str, tuple[str, str]] = {rule: RULES[rule] for rule in rules}
+        words |= {choice: (plain(named_view.name_of(choice)), meaning) for choice, meaning in named.items()}
+        if st.session_state.get("chosen_rule") not in words:  # another preset's
             st.session_state.pop("chosen_rule", None)
-        services.recall("chosen_rule", default_rule(preset), rules)
-        rule: Rule = st.radio(
+        services.recall("chosen_rule", default_rule(preset), list(words))
+        chosen = st.radio(
             "Operating point",
-            rules,
-            format_func=lambda r: RULES[r][0],
-            captions=[RULES[r][1] for r in rules],
+            list(words),
+            format_func=lambda r: words[r][0],
+            captions=[meaning for _, meaning in words.values()],
             key="chosen_rule",
         )
-        services.keep("chosen_rule", rule)
+        services.keep("chosen_rule", chosen)
+    if chosen in named:
+        return Choice(preset, "custom", named_view.chosen_thresholds(preset, chosen), named_view.name_of(chosen))
+    rule = next(rule for rule in rules if rule == chosen)
     custom: dict[str, float] = st.session_state.setdefault(_CUSTOM, {}).setdefault(preset.name, {})
     return Choice(preset, rule, custom)
 
@@ -102,7 +110,12 @@ def explain_choice(choice: Choice, finding: str) -> None:
     preset, label = choice.preset, finding_text(finding).label
     with st.sidebar:
         st.html(f'<div class="cx-side-title">{escape(label)} at this operating point</div>')
-        if choice.rule == "custom":
+        if choice.named:
+            own = (
+                f"Your point {choice.named!r}." if finding in choice.custom else "Your point has none: Youden's stands."
+            )
+            st.html(f'<p class="cx-side">{escape(own)}</p>')
+        elif choice.rule == "custom":
             _custom_threshold(preset, finding, choice.custom)
         at = standing(preset, finding, 0.0, choice.rule, choice.custom)
         if at.threshold is None:
