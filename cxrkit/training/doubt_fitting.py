@@ -86,6 +86,10 @@ def fit_doubt(folder: Path, sources: Sequence[Source], *, seed: int, command: st
         split=preset.operating_points[0].split,
         command=command,
     )
+    if doubt.rate is not None:
+        spreads = np.sqrt(_squares(head, rows))
+        varies = float(np.mean(spreads.std(axis=0) / spreads.mean(axis=0)))
+        tell(f"rate {doubt.rate:g}; the spread of the draws varies by {varies:.0%} from one radiograph to the next")
     draws = DropoutDraws.of(head, doubt)
     assert draws is not None  # it has a rate, or dropout of its own
     doubt = dataclasses.replace(doubt, measures=measure(preset, draws, rows))
@@ -108,14 +112,13 @@ def fitted_rate(preset: Preset, head: Head, rows: Validation) -> float:
     TrainingError
         The head has more than one dense step, or no finding has a supported point.
     """
-    last = head.dense[-1]
-    if len(head.dense) != 1 or not isinstance(last, Linear):
+    if len(head.dense) != 1:
         raise TrainingError(
             "A rate can only be fitted for a head of one dense layer.", "Train the other head with dropout."
         )
     logits = head.behind_average(rows.averages)
     probabilities = apply_calibration(logits, preset.calibration, preset.findings)
-    squares = rows.averages.astype(np.float64) ** 2 @ last.kernel.astype(np.float64) ** 2
+    squares = _squares(head, rows)
     odds = []
     for k, finding in enumerate(preset.findings):
         point = preset.operating_point(finding, "youden")
@@ -131,6 +134,13 @@ def fitted_rate(preset: Preset, head: Head, rows: Validation) -> float:
         )
     mean = float(np.mean(odds))
     return round(mean / (1 + mean), 3)
+
+
+def _squares(head: Head, rows: Validation) -> Doubles:
+    """n x C: the variance of the logits over the masks of one dense step, divided by ``rate / (1 - rate)``."""
+    (last,) = head.dense
+    assert isinstance(last, Linear)
+    return np.asarray(rows.averages.astype(np.float64) ** 2 @ last.kernel.astype(np.float64) ** 2)
 
 
 def measure(preset: Preset, draws: DropoutDraws, rows: Validation) -> tuple[DoubtMeasure, ...]:

@@ -156,7 +156,7 @@ def test_preset_switch_reads_the_same_radiograph_again(app: AppTest, upload: Upl
     app.selectbox(key="chosen_preset").set_value("single").run()
     assert not app.exception
     assert [name_of(r) for r in rows(app)] == ["Pneumonia"]
-    assert "calibrated on: val (30.0 %)" in page_text(app)
+    assert "calibrated on: val (30.0 %)" in page_text(app).replace("\\", "")
 
 
 def test_presets_of_one_title_are_told_apart_by_name(

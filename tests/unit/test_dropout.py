@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import shutil
 
+import cv2
 import numpy as np
 import pytest
 from pydantic import ValidationError
@@ -19,7 +21,8 @@ from cxrkit.model.head import Head, Linear, Rectifier
 from cxrkit.model.manager import XRayModelManager
 from cxrkit.preset import Preset
 from cxrkit.reading import Interval, in_doubt
-from cxrkit.training.doubt_fitting import Validation, fitted_rate, measure
+from cxrkit.training.doubt_fitting import Validation, fit_doubt, fitted_rate, measure
+from cxrkit.training.sources import Source
 from tests.factory import make_preset
 from tests.unit.test_manager import radiograph
 
@@ -199,3 +202,43 @@ def test_no_rate_without_a_supported_point_or_for_two_layers(tiny_folder):
     two = Head((), (*one_layer(40, 40).dense, *one_layer(40, 1).dense))
     with pytest.raises(TrainingError, match="one dense layer"):
         fitted_rate(preset, two, rows)
+
+
+@pytest.fixture
+def fitted_on(tiny_folder, tmp_path):
+    """A copy of the preset ``single`` and a table of 64 validation pictures that its points were fitted on."""
+    folder, images, random = tmp_path / "single", tmp_path / "images", np.random.default_rng(4)
+    images.mkdir()
+    shutil.copytree(tiny_folder / "single", folder)
+    preset = Preset.load(folder)
+    points = [dataclasses.replace(point, n=64, positives=31) for point in preset.operating_points]
+    preset.with_operating_points(points).save(folder)
+    rows = ["image,split,Pneumonia,patient_id"]
+    for k in range(65):
+        cv2.imwrite(str(images / f"{k}.png"), random.integers(0, 256 - 3 * k, (72, 72), dtype=np.uint8))
+        rows.append(f"{k}.png,{'train' if k == 64 else 'val'},{int(k % 2 and k != 1)},p{k}")
+    (tmp_path / "table.csv").write_text("\n".join(rows))
+    return folder, Source(tmp_path / "table.csv", images)
+
+
+def test_fitting_writes_this_field_of_the_card_alone(fitted_on):
+    folder, source = fitted_on
+    before = Preset.load(folder)
+    told = []
+    after = fit_doubt(folder, [source], seed=0, command="fit_doubt.py", tell=told.append)
+    assert after.doubt is not None
+    assert after.doubt.rate is not None
+    assert [m.n for m in after.doubt.measures] == [64, 64, 64]
+    assert dataclasses.replace(Preset.load(folder), doubt=None) == before
+    assert "computing the features of 64 validation radiographs" in told
+
+
+def test_rows_other_than_those_of_the_operating_points_are_refused(fitted_on):
+    folder, source = fitted_on
+    lines = source.manifest.read_text().splitlines()
+    source.manifest.write_text("\n".join(line for line in lines if not line.startswith("5.png")))
+    with pytest.raises(TrainingError, match="have 63 labels of Pneumonia, 30 of them positive"):
+        fit_doubt(folder, [source], seed=0, command="", tell=print)
+    source.manifest.write_text("\n".join(line.replace(",val,", ",train,") for line in lines))
+    with pytest.raises(TrainingError, match="no validation rows"):
+        fit_doubt(folder, [source], seed=0, command="", tell=print)
