@@ -210,6 +210,9 @@ class QualityGate:
         Of the random draws, and the line that made it.
     measures
         What it did with pictures that it was not fitted on.
+    distances
+        Of those that fixed the limits, from the training radiographs and over the limit: evenly spaced quantiles from
+        the smallest to the largest. Empty in cards of before.
     """
 
     file: Name
@@ -222,6 +225,21 @@ class QualityGate:
     seed: int
     command: str
     measures: tuple[GateMeasure, ...] = ()
+    distances: tuple[Annotated[float, Field(ge=0)], ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.distances) == 1 or list(self.distances) != sorted(self.distances):
+            raise ValueError("the quantiles of the distances are not in order")
+
+    def share_nearer(self, distance: float) -> float | None:
+        """The share of the validation radiographs that are nearer to the training radiographs; None if not known."""
+        if not self.distances or not math.isfinite(distance):
+            return None
+        above = bisect_left(self.distances, distance)
+        if above in (0, len(self.distances)):
+            return float(above > 0)
+        low, high = self.distances[above - 1 : above + 1]
+        return (above - 1 + (distance - low) / (high - low)) / (len(self.distances) - 1)
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from cxrkit.charts import overlay
@@ -10,17 +12,12 @@ from cxrkit.radiograph import Radiograph
 from cxrkit.reading import Box
 
 _SUSPECTED, _OWN, _ACROSS, _DOWN = services.BLANKING
+_OWN_BOX = {_ACROSS: (0, 30), _DOWN: (0, 8)}  # where it begins, in percent
 _PREVIEW_SIDE = 360
 
 
 def blanked_boxes(radiograph: Radiograph) -> tuple[Box, ...]:
     """The boxes that the reader wants black, in pixels of the radiograph, as `blank_field` stands."""
-    # The phantom's letters say that it is no patient: they stay unless the reader wants them gone.
-    services.recall(_SUSPECTED, radiograph.source_format != "phantom")
-    services.recall(_OWN, False)
-    if st.session_state[_OWN]:  # only before a widget is placed: without one, the value would outlive it
-        services.recall(_ACROSS, (0, 30))
-        services.recall(_DOWN, (0, 8))
     return (*_suspected(radiograph), *_own(radiograph))
 
 
@@ -29,18 +26,33 @@ def blank_field(radiograph: Radiograph, copy: overlay.DisplayCopy) -> None:
     found = len(services.suspected_text(radiograph))
     shown = [*_suspected(radiograph), *_own(radiograph)]
     label = f"Blank text ({len(shown)})" if shown else "Blank text"
+    chosen: dict[str, object] = {}
     with st.popover(label, icon=":material/ink_eraser:", key="blank_field"), st.container(key="blanks"):
-        st.toggle(f"Blank the suspected text ({found})", key=_SUSPECTED, disabled=not found)
-        st.toggle("Blank a box of your own", key=_OWN)
+        chosen[_SUSPECTED] = st.toggle(
+            f"Blank the suspected text ({found})",
+            services.kept(_SUSPECTED, _wanted(radiograph)),
+            key=services.field_key(_SUSPECTED),
+            disabled=not found,
+        )
+        own = chosen[_OWN] = st.toggle(
+            "Blank a box of your own", services.kept(_OWN, False), key=services.field_key(_OWN)
+        )
         st.html(_preview(copy, shown))
-        if st.session_state[_OWN]:
+        if own:
             with st.container(key="blanks_own", horizontal=True):
-                st.slider("Left to right", 0, 100, step=1, format="%d %%", key=_ACROSS)
-                st.slider("Top to bottom", 0, 100, step=1, format="%d %%", key=_DOWN)
+                for field, key in (("Left to right", _ACROSS), ("Top to bottom", _DOWN)):
+                    chosen[key] = st.slider(
+                        field,
+                        0,
+                        100,
+                        services.kept(key, _OWN_BOX[key]),
+                        step=1,
+                        format="%d %%",
+                        key=services.field_key(key),
+                    )
         st.caption("Black in viewer and PNG file; the reading stays as it is. Text can be missed: look yourself.")
-    for key in services.BLANKING:
-        if key in st.session_state:  # hidden sliders have no value, and keep what they had
-            services.keep(key, st.session_state[key])
+    for key, value in chosen.items():  # hidden sliders have no value, and keep what they had
+        services.keep(key, value)
 
 
 def blanking_caption(boxes: tuple[Box, ...]) -> tuple[str, ...]:
@@ -50,14 +62,24 @@ def blanking_caption(boxes: tuple[Box, ...]) -> tuple[str, ...]:
     return (f"{len(boxes)} {'boxes' if len(boxes) > 1 else 'box'} blanked in this picture, not in what was read.",)
 
 
+def _wanted(radiograph: Radiograph) -> bool:
+    # The phantom's letters say that it is no patient: they stay unless the reader wants them gone.
+    return radiograph.source_format != "phantom"
+
+
+def _chosen(key: str, default: object) -> Any:
+    """What a field says, which may have been moved just now, or would say if it were placed."""
+    return st.session_state.get(services.field_key(key), services.kept(key, default))
+
+
 def _suspected(radiograph: Radiograph) -> tuple[Box, ...]:
-    return services.suspected_text(radiograph) if st.session_state[_SUSPECTED] else ()
+    return services.suspected_text(radiograph) if _chosen(_SUSPECTED, _wanted(radiograph)) else ()
 
 
 def _own(radiograph: Radiograph) -> tuple[Box, ...]:
-    if not st.session_state[_OWN]:
+    if not _chosen(_OWN, False):
         return ()
-    (left, right), (top, bottom) = st.session_state[_ACROSS], st.session_state[_DOWN]
+    (left, right), (top, bottom) = _chosen(_ACROSS, _OWN_BOX[_ACROSS]), _chosen(_DOWN, _OWN_BOX[_DOWN])
     if left == right or top == bottom:
         return ()
     across, down = radiograph.width / 100, radiograph.height / 100

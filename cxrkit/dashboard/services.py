@@ -41,10 +41,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 CHOSEN_FINDING = "chosen_finding"  # session key: the finding that the reader looks at
 _OVERRIDDEN, _AS_THEY_LIE = "overridden", "as_they_lie"  # refusals, and corrections, that the reader undid
-_CHOICES = "kept_choices"
+_CHOICES, _FORGOTTEN = "kept_choices", "choices_forgotten"
 THUMBNAIL_SIDE = 96
 WINDOW = ("map_level", "map_width")  # what is kept: through which window the radiograph is seen
-WINDOW_NUMBER = "window_number"  # session key: how often that was given up
 SWITCHES = ("map_hidden", "picture_inverted")  # session keys: what the buttons above the picture switched
 _READ = "films_read"  # what was read and by which weights
 BLANKING = ("blank_suspected", "blank_own", "blank_across", "blank_down")  # session keys: what is blanked, and where
@@ -113,8 +112,17 @@ def keep(key: str, value: object) -> None:
 
 
 def kept(key: str, default: object) -> Any:
-    """What `keep` remembered."""
+    """What `keep` remembered.
+
+    A field in a popover is made with this value, and has its key from `field_key`: the browser places it only when the
+    popover is opened, and then knows what the field was made with, not what session state set it to meanwhile.
+    """
     return st.session_state.get(_CHOICES, {}).get(key, default)
+
+
+def field_key(key: str) -> str:
+    """Key of a field that is made with what was `kept`: another one after choices were forgotten."""
+    return f"{key}_{st.session_state.get(_FORGOTTEN, 0)}"
 
 
 def forget_choices(*keys: str) -> None:
@@ -122,6 +130,7 @@ def forget_choices(*keys: str) -> None:
     for key in keys:
         st.session_state.pop(key, None)
     st.session_state[_CHOICES] = {k: v for k, v in st.session_state.get(_CHOICES, {}).items() if k not in keys}
+    st.session_state[_FORGOTTEN] = st.session_state.get(_FORGOTTEN, 0) + 1
 
 
 # -- readings ----------------------------------------------------------------------------------
@@ -222,7 +231,6 @@ def reset_window() -> None:
     for key in SWITCHES:
         st.session_state.pop(key, None)
     forget_choices(*WINDOW)
-    st.session_state[WINDOW_NUMBER] = st.session_state.get(WINDOW_NUMBER, 0) + 1
 
 
 def _mark(radiograph: Radiograph, weights_sha256: str) -> str:

@@ -75,6 +75,7 @@ def controls(reading: Reading, choice: Choice, finding: str) -> View:
         services.keep(key, value)
     if wanted != finding:
         choose(wanted)
+    if st.session_state.get(services.CHOSEN_FINDING, finding) != finding:  # by this row or by the contact sheet
         st.rerun()
     if arrangement != "all":
         services.keep("map_beside", arrangement == "beside")
@@ -152,10 +153,6 @@ def _switches() -> None:
         )
 
 
-# What a popover holds is placed in the browser only when that is opened, and then takes the value that the field was
-# made with: one that was set by session state is lost. So these fields are made with the value that was kept.
-
-
 def _map_fields() -> tuple[str, bool]:
     names = list(overlay.COLOUR_MAPS)
     colours = st.selectbox(
@@ -174,11 +171,9 @@ def _map_fields() -> tuple[str, bool]:
 
 
 def _window_fields() -> Window:
-    # a number that changes makes new fields, which begin with the whole range of greys
-    number = st.session_state.get(services.WINDOW_NUMBER, 0)
     least = round(100 * NARROWEST)
     fields = {
-        key: st.slider(label, low, 100, int(kept), 1, format="%d %%", key=f"{key}_{number}", help=meaning)
+        key: st.slider(label, low, 100, int(kept), 1, format="%d %%", key=services.field_key(key), help=meaning)
         for label, low, key, kept, meaning in (
             ("Window width", least, _WIDTH, services.kept(_WIDTH, 100), "Share of the greys from black to white."),
             ("Window level", 0, _LEVEL, services.kept(_LEVEL, 50), "The grey in the middle of the window."),

@@ -31,9 +31,6 @@ GRID_CAPTION = "{rows} x {columns}: where the model looked, not the outline of a
 @guarded
 def picture(radiograph: Radiograph, reading: Reading, choice: Choice, finding: str) -> None:
     """The viewer and its controls: a fragment, so that a slider redraws the map and nothing else."""
-    chosen = st.session_state.get(services.CHOSEN_FINDING, finding)
-    if chosen != finding and chosen in reading.explanations:  # by a button of this fragment
-        st.rerun()
     display_field(radiograph)
     view = controls(reading, choice, finding)
     explanation = reading.explanations[finding]
@@ -117,7 +114,8 @@ def map_caption(reading: Reading, explanation: Explanation, view: View) -> str:
     scale = f'<span class="cx-ramp" style="background:linear-gradient(90deg,{ramp})"></span>'
     return (
         f'<p class="cx-caption"><b>{label}</b> {scale} '
-        f"0 to peak, {GRID_CAPTION.format(rows=rows, columns=columns)}.{compared}{escape(_place(explanation))}</p>"
+        f"0 to peak, {GRID_CAPTION.format(rows=rows, columns=columns)}.{compared}"
+        f"{escape(_place(explanation))}{seen}</p>"
     )
 
 
@@ -160,4 +158,15 @@ def quality_line(radiograph: Radiograph, reading: Reading, preset: Preset) -> st
         "crop": f"Only the central square is read, scaled to {side} x {side}.",
     }[preset.geometry]
     border = [f"{preset.border:.1%} of each side is cut off."] if preset.border else []
-    return " ".join([", ".join(f for f in facts if f) + ".", *reading.notes, *border, geometry])
+    said = [", ".join(f for f in facts if f) + ".", *reading.notes, *border, geometry]
+    return " ".join([*said, *_among_others(reading, preset)])
+
+
+def _among_others(reading: Reading, preset: Preset) -> list[str]:
+    """How far the picture is from those that the model learned from: a number, for none of them is kept."""
+    gate, distance = preset.quality_gate, reading.quality.distance
+    share = None if gate is None or distance is None else gate.share_nearer(distance)
+    if gate is None or share is None:
+        return []
+    whom = f"of the {gate.validation_images:,} validation radiographs"
+    return [f"Farther from the nearest training radiographs than {100 * share:.0f} % {whom}."]

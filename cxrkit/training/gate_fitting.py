@@ -59,6 +59,9 @@ DISTANCE_QUANTILE, CLASS_QUANTILE, EVIDENCE_QUANTILE = 0.995, 0.997, 0.95
 MARGIN = 1.05
 """By which the limits of distance exceed that: the next radiograph is a new one."""
 
+DISTANCES = 41
+"""Quantiles of the validation radiographs' distances that a card keeps: 0, 2.5, ... 100 %."""
+
 FEWEST = 30
 """Radiographs on which a finding's limit of evidence outside of the lungs is fixed."""
 
@@ -130,7 +133,8 @@ def fit_gate(folder: Path, sources: Sequence[Source], counts: Counts, *, seed: i
         features = manager.runtime.features(manager.preprocess(radiograph))
         held.append(manager.describe(features))
         readings.append(manager.read_features(features, radiograph))
-    gate = _fit(np.concatenate(described), np.array(classes), np.concatenate(held), seed)
+    beside = np.concatenate(held)
+    gate = _fit(np.concatenate(described), np.array(classes), beside, seed)
     record = QualityGate(
         file=GATE_FILE,
         sha256=gate.save(folder / GATE_FILE),
@@ -141,6 +145,7 @@ def fit_gate(folder: Path, sources: Sequence[Source], counts: Counts, *, seed: i
         evidence_limits=_evidence_limits(preset, readings),
         seed=seed,
         command=command,
+        distances=_distances(gate, beside),
     )
     fitted = dataclasses.replace(preset, quality_gate=record)
     fitted.save(folder)
@@ -245,6 +250,12 @@ def _fit(described: Floats, classes: npt.NDArray[np.int64], held: Floats, seed: 
         ]
     )
     return dataclasses.replace(gate, limits=limits.astype(np.float32))
+
+
+def _distances(gate: Gate, held: Floats) -> tuple[float, ...]:
+    """Quantiles of the distance of validation radiographs as a reading gives it: the larger of both, over its limit."""
+    distances = (gate.scores(held)[:, :2] / gate.limits[:2]).max(axis=1)
+    return tuple(round(float(d), 4) for d in np.quantile(distances, np.linspace(0, 1, DISTANCES)))
 
 
 def _evidence_limits(preset: Preset, readings: Sequence[Reading]) -> dict[str, float]:

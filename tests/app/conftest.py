@@ -85,6 +85,23 @@ def upload() -> Callable[[AppTest, bytes, str], AppTest]:
     return put
 
 
+@pytest.fixture
+def upload_all() -> Callable[..., AppTest]:
+    """Upload several files at once through the page's own field."""
+
+    def put(app: AppTest, *files: bytes) -> AppTest:
+        named = [(f"scan{number}", data, "application/octet-stream") for number, data in enumerate(files)]
+        return app.file_uploader[0].set_value(named).run()
+
+    return put
+
+
+def field(app: AppTest, key: str) -> str:
+    """Key of a field in a popover, which is another one after choices were forgotten."""
+    number = app.session_state["choices_forgotten"] if "choices_forgotten" in app.session_state else 0  # noqa: SIM401
+    return f"{key}_{number}"
+
+
 def page_text(app: AppTest) -> str:
     """All HTML, Markdown and messages of the page, as one text."""
     blocks = [*app.get("html"), *app.markdown, *app.caption, *app.error, *app.warning]

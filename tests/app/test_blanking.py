@@ -15,6 +15,7 @@ from cxrkit.charts import overlay
 from cxrkit.imaging.loading import load_radiograph
 from cxrkit.imaging.phantom import phantom
 from cxrkit.reading import Box, Explanation
+from tests.app.conftest import field
 from tests.app.test_read import Upload, button
 from tests.lettering import ink_of, lettered
 
@@ -39,33 +40,33 @@ def shown(app: AppTest) -> np.ndarray:
 def test_suspected_text_is_blanked_until_the_reader_says_otherwise(app: AppTest, upload: Upload) -> None:
     upload(app, named_png(), "a.png")
     assert not app.exception
-    assert app.toggle(key="blank_suspected").label == "Blank the suspected text (1)"
-    assert app.toggle(key="blank_suspected").value is True
+    assert app.toggle(key=field(app, "blank_suspected")).label == "Blank the suspected text (1)"
+    assert app.toggle(key=field(app, "blank_suspected")).value is True
     assert shown(app)[40:65, 20:150].max() < 40
-    app.toggle(key="blank_suspected").set_value(False).run()
+    app.toggle(key=field(app, "blank_suspected")).set_value(False).run()
     assert shown(app)[40:65, 20:150].max() > 200
 
 
 def test_a_box_of_the_readers_own_lasts_for_this_radiograph_only(app: AppTest, upload: Upload) -> None:
     upload(app, named_png(""), "a.png")
-    assert app.toggle(key="blank_suspected").disabled
+    assert app.toggle(key=field(app, "blank_suspected")).disabled
     assert shown(app)[500:600, 500:600].min() > 40
-    app.toggle(key="blank_own").set_value(True).run()
-    app.slider(key="blank_across").set_value((50, 60)).run()
-    app.slider(key="blank_down").set_value((50, 60)).run()
+    app.toggle(key=field(app, "blank_own")).set_value(True).run()
+    app.slider(key=field(app, "blank_across")).set_value((50, 60)).run()
+    app.slider(key=field(app, "blank_down")).set_value((50, 60)).run()
     assert shown(app)[520:610, 520:610].max() < 10
     app.switch_page("pages/model_info.py").run()
     app.switch_page("pages/read.py").run()
     assert shown(app)[520:610, 520:610].max() < 10  # a box does not vanish while nobody looks
     upload(app, named_png(), "b.png")
-    assert app.toggle(key="blank_own").value is False
+    assert app.toggle(key=field(app, "blank_own")).value is False
     assert shown(app)[520:610, 520:610].max() > 40
 
 
 def test_letters_of_the_phantom_stay(app: AppTest) -> None:
     button(app, "Synthetic phantom").click().run()
-    assert app.toggle(key="blank_suspected").value is False
-    assert app.toggle(key="blank_suspected").label == "Blank the suspected text (1)"
+    assert app.toggle(key=field(app, "blank_suspected")).value is False
+    assert app.toggle(key=field(app, "blank_suspected")).label == "Blank the suspected text (1)"
 
 
 def test_the_saved_picture_is_black_there_under_any_map() -> None:

@@ -15,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 from cxrkit.dashboard import services
 from cxrkit.imaging.phantom import phantom, phantom_dicom
 from cxrkit.model.gate import PLACEMENTS, placed
-from tests.app.conftest import page_text
+from tests.app.conftest import field, page_text
 from tests.app.test_read import button, rows
 from tests.conftest import REPOSITORY
 
@@ -92,9 +92,9 @@ def test_a_phantom_that_lies_wrongly_is_put_into_place_and_back(shipped: AppTest
     said = " ".join(info.value for info in shipped.info)
     assert "before it was read" in said
     assert ("180" in said, "nverted" in said) == ("rotate-180" in PLACEMENTS[number], "invert" in PLACEMENTS[number])
-    shipped.session_state["blank_own"] = True  # a box of the reader's on the picture as it was
+    shipped.toggle(key=field(shipped, "blank_own")).set_value(True).run()  # a box on the picture as it was
     button(shipped, "Undo").click().run()
-    assert "blank_own" not in shipped.session_state or not shipped.session_state["blank_own"]
+    assert shipped.toggle(key=field(shipped, "blank_own")).value is False
     assert "Read as it lies" in " ".join(info.value for info in shipped.info)
     button(shipped, "Put into place").click().run()
     assert "before it was read" in " ".join(info.value for info in shipped.info)
