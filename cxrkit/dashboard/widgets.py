@@ -16,6 +16,7 @@ from cxrkit.dashboard.keyboard import keyboard_field
 from cxrkit.dashboard.ranking import RULES, rank
 from cxrkit.dashboard.sidebar import Choice, choose
 from cxrkit.dashboard.tour import tour
+from cxrkit.dashboard.url_field import url_field
 from cxrkit.dashboard.viewer_view import picture
 from cxrkit.errors import CxrError
 from cxrkit.findings import finding_text
@@ -42,6 +43,7 @@ def intake_bar() -> None:
             on_click=intake.take_phantom,
             help="A drawn chest, not a patient: try the page without a file.",
         )
+        url_field()
         if films.films():
             st.button(
                 "Clear patient",
