@@ -26,8 +26,8 @@ def url_field() -> None:
                 key=key,
                 placeholder="https://",
                 autocomplete="off",
-                help="DICOM, PNG or JPEG, or a ZIP archive. The computer that runs cxrkit fetches it and treats it like "
-                "an uploaded file. The address is not kept.",
+                help="DICOM, PNG or JPEG, or a ZIP archive. The computer that runs cxrkit fetches it and treats it "
+                "like an uploaded file. The address is not kept.",
             )
             wanted = st.form_submit_button("Fetch", icon=":material/download:")
         hosts = "any public host" if allowed.every else ", ".join(sorted(_shown(host) for host in allowed.hosts))
