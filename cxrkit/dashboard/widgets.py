@@ -98,7 +98,10 @@ def _findings(reading: Reading, choice: Choice, finding: str) -> None:
     whose = {"custom": "your own thresholds", "published": "the published thresholds"}.get(
         choice.rule, f"the {RULES[choice.rule][0]} point"
     )
-    st.html(f'<div class="cx-panel-title"><b>Findings</b><span>{escape(lead(ranked, whose))}</span></div>')
+    st.html(
+        f'<div class="cx-panel-title"><b>Findings</b><span>{escape(lead(ranked, whose))}</span>'
+        '<a class="cx-jump" href="#impression">Impression</a></div>'
+    )
     with st.container(key="stated"):
         st.caption(
             plain(stated_at(choice.preset, reading.dropout)),
