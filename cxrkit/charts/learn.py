@@ -116,7 +116,7 @@ def always_no(prevalence: float, ink: Ink) -> Chart:
         "A model that always says no",
         f"At a prevalence of {percent(prevalence)} it is right in {percent(1 - prevalence)} of patients and finds "
         "nobody.",
-        height=230,
+        height=280,
     )
 
 

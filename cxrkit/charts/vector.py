@@ -19,7 +19,7 @@ def svg_uri(svg: str, ink: Ink) -> str:
 
 def _style(ink: Ink) -> str:
     return (
-        f"text{{fill:{ink.text};font:17px system-ui,sans-serif}}.cx-net-word{{fill:{ink.second};font-weight:600}}"
+        f"text{{fill:{ink.text};font:23px system-ui,sans-serif}}.cx-net-word{{fill:{ink.second};font-weight:600}}"
         f"rect{{stroke:{ink.muted};stroke-width:1.2}}.cx-net-plain{{fill:{ink.grid}}}"
         f".cx-net-maps{{fill:{ink.band(0.55)}}}"
         f"rect.cx-net-taken{{fill:{ink.second};fill-opacity:.55;stroke:{ink.second};stroke-width:3.5}}"
