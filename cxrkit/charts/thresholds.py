@@ -29,7 +29,6 @@ from cxrkit.evaluation.schema import (
     Area,
     AtPoint,
     Curve,
-    DecisionCurve,
     FindingEvaluation,
     Precision,
     ScoreHistogram,
@@ -93,7 +92,7 @@ def _benched(
     rings = scatter(
         x=x,
         y=y,
-        text=_words(sweep),
+        text=words_of(sweep),
         mode="markers",
         marker={"size": 15, "color": "rgba(0,0,0,0)", "opacity": 0, "line": {"width": 3, "color": ink.text}},
         selected={"marker": {"opacity": 0}},
@@ -112,10 +111,10 @@ def _unfaded(trace: Trace) -> Trace:
     return {**trace, "selected": {"marker": {"opacity": 1}}, "unselected": {"marker": {"opacity": 1}}}
 
 
-def _uprights(sweep: Sweep, y: float, ink: Ink, x: Sequence[float] | None = None) -> Trace:
+def uprights(sweep: Sweep, y: float, ink: Ink, x: Sequence[float] | None = None) -> Trace:
     """An unlit upright line for every threshold, about `y`, cut off where the figure ends."""
     return scatter(
-        x=rounded(_roots(sweep) if x is None else x),
+        x=rounded(roots_of(sweep) if x is None else x),
         y=[y] * len(sweep.thresholds),
         mode="markers",
         marker={"symbol": "line-ns", "size": 900, "opacity": 0, "line": {"width": 1.8, "color": ink.text}},
@@ -124,11 +123,13 @@ def _uprights(sweep: Sweep, y: float, ink: Ink, x: Sequence[float] | None = None
     )
 
 
-def _roots(sweep: Sweep) -> list[float]:
+def roots_of(sweep: Sweep) -> list[float]:
+    """Where the thresholds stand on the axis."""
     return [sqrt(threshold) for threshold in sweep.thresholds.tolist()]
 
 
-def _words(sweep: Sweep) -> list[str]:
+def words_of(sweep: Sweep) -> list[str]:
+    """The thresholds as they are written."""
     return [percent(threshold) for threshold in sweep.thresholds.tolist()]
 
 
@@ -154,7 +155,7 @@ def _band(
 
 def rates(sweep: Sweep, ink: Ink = ON_LIGHT) -> Chart:
     """Every share that a threshold gives, over the threshold."""
-    roots, words = _roots(sweep), _words(sweep)
+    roots, words = roots_of(sweep), words_of(sweep)
     colours = (ink.model, ink.second, ink.third, ink.fourth, ink.text)
     traces: list[Trace] = []
     for name in _BANDED:
@@ -177,8 +178,8 @@ def rates(sweep: Sweep, ink: Ink = ON_LIGHT) -> Chart:
         )
     figure = figure_of(
         ink,
-        [*traces, _uprights(sweep, 0.5, ink)],
-        xaxis=_threshold_axis(roots[-1], ink),
+        [*traces, uprights(sweep, 0.5, ink)],
+        xaxis=threshold_axis(roots[-1], ink),
         yaxis=axis_of(ink, "Share", range=[-0.01, 1.01], tickformat=".0%", dtick=0.25),
     )
     return Chart(
@@ -192,7 +193,7 @@ def rates(sweep: Sweep, ink: Ink = ON_LIGHT) -> Chart:
 
 def likelihood_ratios(sweep: Sweep, ink: Ink = ON_LIGHT) -> Chart:
     """LR+ and LR- over the threshold, on a logarithmic scale."""
-    roots, words = _roots(sweep), _words(sweep)
+    roots, words = roots_of(sweep), words_of(sweep)
     traces: list[Trace] = []
     for name, label, inked, dash in (
         ("likelihood_ratio_positive", "LR+", ink, "solid"),
@@ -213,8 +214,8 @@ def likelihood_ratios(sweep: Sweep, ink: Ink = ON_LIGHT) -> Chart:
         )
     figure = figure_of(
         ink,
-        [*traces, _uprights(sweep, 1.0, ink)],
-        xaxis=_threshold_axis(roots[-1], ink),
+        [*traces, uprights(sweep, 1.0, ink)],
+        xaxis=threshold_axis(roots[-1], ink),
         yaxis=axis_of(ink, "Likelihood ratio", type="log", range=[-2.1, 2.1], tickvals=[0.01, 0.1, 1, 10, 100]),
         shapes=[_level(1.0, ink)],
     )
@@ -228,65 +229,16 @@ def likelihood_ratios(sweep: Sweep, ink: Ink = ON_LIGHT) -> Chart:
     )
 
 
-def costs(sweep: Sweep, cost: Sequence[float], least: int, ink: Ink = ON_LIGHT) -> Chart:
-    """Expected cost of 1,000 patients over the threshold."""
-    roots, words = _roots(sweep), _words(sweep)
-    traces = [
-        scatter(
-            x=rounded(roots),
-            y=rounded(cost, 2),
-            text=words,
-            mode="lines",
-            line={"color": ink.model, "width": 2.2},
-            name="Cost of the errors",
-            hovertemplate="%{y:.0f} at %{text}<extra></extra>",
-        ),
-        scatter(
-            x=rounded([roots[least]]),
-            y=rounded([cost[least]], 2),
-            mode="markers",
-            marker={"symbol": "triangle-up", "size": 12, "color": ink.second},
-            name=f"Lowest: {words[least]}",
-            hoverinfo="skip",
-        ),
-    ]
-    figure = figure_of(
-        ink,
-        [*traces, _uprights(sweep, max(cost) / 2, ink)],
-        xaxis=_threshold_axis(roots[-1], ink),
-        yaxis=axis_of(ink, "Cost, in false alarms", range=[0, 1.05 * max([1.0, *cost])]),
-    )
-    return Chart(
-        figure,
-        "What the errors of 1,000 patients cost",
-        "Misses and false alarms at the prevalence and the price that you set. Upright line: your threshold. "
-        f"{counts(len(sweep.labels), sweep.positives)}. The lowest point is chosen on these very rows, and flatters "
-        "itself.",
-        height=380,
-    )
-
-
 def histogram(scores: ScoreHistogram, points: Mapping[str, AtPoint], sweep: Sweep, ink: Ink = ON_LIGHT) -> Chart:
     """Probabilities by class, with an upright line for the reader's threshold."""
     chart = evaluation.histogram(scores, points, ink)
     plain = chart.figure.to_dict()
-    figure = figure_of(ink, [*plain["data"], _uprights(sweep, 0.0, ink)], **plain["layout"])
+    figure = figure_of(ink, [*plain["data"], uprights(sweep, 0.0, ink)], **plain["layout"])
     return Chart(figure, chart.title, f"{chart.caption} The solid upright line is your threshold.", height=380)
 
 
-def decision(curve: DecisionCurve, acting: float, ink: Ink = ON_LIGHT) -> Chart:
-    """The decision curve with an upright line where the reader would act."""
-    chart = evaluation.decision_curve(curve, ink)
-    plain = chart.figure.to_dict()
-    inside = curve.thresholds[0] <= acting <= curve.thresholds[-1]
-    layout = {**plain["layout"], "shapes": [_line(acting, ink)]} if inside else plain["layout"]
-    where = f"Upright line: {percent(acting)}, from which acting pays off at your price of a miss."
-    if not inside:
-        where = f"At your price of a miss acting pays off from {percent(acting)}, which lies beyond this chart."
-    return Chart(figure_of(ink, plain["data"], **layout), chart.title, f"{chart.caption} {where}", height=380)
-
-
-def _threshold_axis(last: float, ink: Ink) -> dict[str, object]:
+def threshold_axis(last: float, ink: Ink) -> dict[str, object]:
+    """An axis of thresholds up to the root `last`."""
     shown = [tick for tick in PROBABILITIES if sqrt(tick) <= 1.02 * last]
     return axis_of(
         ink,
@@ -295,11 +247,6 @@ def _threshold_axis(last: float, ink: Ink) -> dict[str, object]:
         tickvals=[round(sqrt(tick), 5) for tick in shown],
         ticktext=[f"{100 * tick:g}%" for tick in shown],
     )
-
-
-def _line(x: float, ink: Ink) -> dict[str, object]:
-    ends = {"type": "line", "x0": round(x, 5), "x1": round(x, 5), "y0": 0, "y1": 1, "yref": "paper"}
-    return {**ends, "line": {"color": ink.text, "width": 1.4}}
 
 
 def _level(y: float, ink: Ink) -> dict[str, object]:

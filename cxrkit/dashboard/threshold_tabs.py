@@ -13,7 +13,9 @@ from cxrkit.charts.forest import by_subgroup, differences, measure_name, variabl
 from cxrkit.charts.style import counts
 from cxrkit.dashboard import blocks, judged_rows, named_view, services
 from cxrkit.dashboard.entry import guarded, plain, show_error
-from cxrkit.dashboard.threshold_view import desk, ink, show
+from cxrkit.dashboard.theme import ink
+from cxrkit.dashboard.threshold_chart import show
+from cxrkit.dashboard.threshold_view import desk
 from cxrkit.errors import CxrError
 from cxrkit.evaluation.schema import Comparison, FindingEvaluation
 from cxrkit.findings import finding_text

@@ -6,17 +6,16 @@ from html import escape
 
 import streamlit as st
 
-from cxrkit.charts.pictogram import KINDS, as_address, described, pictogram, sign
-from cxrkit.charts.style import CONFIG, ON_DARK, ON_LIGHT, Chart, Ink
-from cxrkit.charts.thresholds import costs, decision, mark_css
-from cxrkit.dashboard import named_view, services
+from cxrkit.charts.style import ON_DARK
+from cxrkit.charts.thresholds import mark_css
+from cxrkit.dashboard import named_view, services, threshold_patients
 from cxrkit.dashboard.entry import guarded
 from cxrkit.dashboard.findings_panel import percent
 from cxrkit.dashboard.ranking import RULES
-from cxrkit.evaluation.costs import acting_probability, expected_cost, least_cost, of_patients
+from cxrkit.dashboard.theme import ink
+from cxrkit.dashboard.threshold_chart import go, key_of, show
 from cxrkit.evaluation.schema import AtPoint, FittedOn, Measure
 from cxrkit.evaluation.sweep import Sweep
-from cxrkit.evaluation.utility import predictive_values
 from cxrkit.findings import finding_text
 from cxrkit.serving.judged_table import Bench, JudgedTable
 
@@ -46,33 +45,6 @@ _RATES = (
 )
 
 
-def dark() -> bool:
-    """Whether the reader's theme is dark."""
-    return st.context.theme.type == "dark"
-
-
-def ink() -> Ink:
-    """Colours of charts that suit the reader's theme."""
-    return ON_DARK if dark() else ON_LIGHT
-
-
-def show(chart: Chart, key: str, **selection: object) -> None:
-    """A chart under its title and over its caption, which is its text alternative as well."""
-    with st.container(key=f"chart_{key}"):
-        st.html(f'<h3 class="cx-chart-title">{escape(chart.title)}</h3>')
-        st.plotly_chart(
-            chart.figure,
-            width="stretch",
-            height=chart.height,
-            theme=None,
-            key=key,
-            config=CONFIG,
-            alt=f"{chart.title}. {chart.caption}",
-            **selection,  # type: ignore[call-overload]
-        )
-        st.html(f'<p class="cx-caption">{escape(chart.caption)}</p>')
-
-
 def no_sweep(finding: str, bench: Bench) -> None:
     """What stands in the place of everything where a class is absent."""
     label, entry = finding_text(finding).label, bench.entry
@@ -95,12 +67,12 @@ def desk(judged: JudgedTable, finding: str, bench: Bench) -> None:
     view = st.segmented_control("View", VIEWS, key="threshold_view", required=True, label_visibility="collapsed")
     services.keep("threshold_view", view)
     st.html(f'<p class="cx-why">{_LEADS[str(view)]}</p>')
-    assumed = _assumptions(judged, finding, bench) if view == VIEWS[2] else None
+    assumed = threshold_patients.assumptions(judged, finding, bench) if view == VIEWS[2] else None
     _threshold_desk(judged, finding, bench, sweep, None if assumed is None else assumed[0])
     if assumed is not None:
-        _costs(judged, finding, bench, sweep, *assumed)
+        threshold_patients.costs_view(judged, finding, bench, sweep, *assumed)
         return
-    charts, key = services.bench_charts(judged, finding, dark()), _key(judged, finding)
+    charts, key = services.bench_charts(judged, finding, ink() is ON_DARK), key_of(judged, finding)
     with st.container(key="pair_curves", horizontal=True):
         if view == VIEWS[1]:
             show(charts["rates"], "rates")
@@ -127,13 +99,13 @@ def _threshold_desk(judged: JudgedTable, finding: str, bench: Bench, sweep: Swee
     label = finding_text(finding).label
     st.html(f'<div class="cx-at">{_tiles(at)}{_matrix(at, label)}</div>{_rests_on(at, sweep)}')
     if prevalence is not None:
-        _people(sweep, place, prevalence, label)
+        threshold_patients.people(sweep, place, prevalence, label)
     st.html(f"<style>{_lit(place)}</style>")
 
 
 def _threshold(judged: JudgedTable, finding: str, bench: Bench, sweep: Sweep) -> int:
     """The slider over all thresholds of the sweep, and a button for each point that has a name."""
-    key, last = _key(judged, finding), len(sweep.thresholds) - 1
+    key, last = key_of(judged, finding), len(sweep.thresholds) - 1
     points = bench.entry.operating_points
     start = points["youden"].threshold if "youden" in points else float(sweep.thresholds[last // 2])
     services.recall(key, sweep.nearest(start), range(last + 1))
@@ -153,22 +125,12 @@ def _threshold(judged: JudgedTable, finding: str, bench: Bench, sweep: Sweep) ->
             st.button(
                 title,
                 key=f"jump_{rule}",
-                on_click=_go,
+                on_click=go,
                 args=(key, sweep.nearest(point.threshold)),
                 help=f"{percent(point.threshold)}, fitted on {point.fitted_on.split}.{unsure}",
             )
     services.keep(key, place)
     return place
-
-
-def _key(judged: JudgedTable, finding: str) -> str:
-    return f"place {judged.key[:12]}{judged.key[64:]} {finding}"
-
-
-def _go(key: str, place: int) -> None:
-    """Take a threshold (a widget's callback)."""
-    st.session_state[key] = place
-    services.keep(key, place)
 
 
 def _tiles(at: AtPoint) -> str:
@@ -219,7 +181,7 @@ def _clicked(name: str, key: str, sweep: Sweep) -> None:
     points = st.session_state[name]["selection"]["points"]
     if points:
         find = sweep.place_on_roc if name == "roc" else sweep.place_on_precision
-        _go(key, find(float(points[0]["x"]), float(points[0]["y"])))
+        go(key, find(float(points[0]["x"]), float(points[0]["y"])))
 
 
 def _matrix(at: AtPoint, label: str) -> str:
@@ -237,73 +199,3 @@ def _matrix(at: AtPoint, label: str) -> str:
         f'<tr><th scope="row">Without</th>{cell(at.fp, well, "wrong", "false positive")}'
         f"{cell(at.tn, well, 'right', 'true negative')}</tr></tbody></table>"
     )
-
-
-def _people(sweep: Sweep, place: int, prevalence: float, label: str) -> None:
-    """The threshold among 1,000 patients, as a picture and in words."""
-    se, sp = float(sweep.sensitivities[place]), float(sweep.specificities[place])
-    people, colours = of_patients(se, sp, prevalence), ink()
-    ppv, npv = predictive_values(se, sp, prevalence)
-    said = described(people, label)
-    signs = "".join(
-        f'<li><img class="cx-sign" alt="" src="{as_address(sign(kind, colours))}"><b>{getattr(people, kind):,}</b> '
-        f"{escape(words)}</li>"
-        for kind, words in KINDS.items()
-    )
-    st.html(
-        '<section class="cx-thousand"><div><h3 class="cx-chart-title">Of 1,000 patients</h3>'
-        f'<img class="cx-people" alt="{escape(said, quote=True)}" src="{as_address(pictogram(people, colours))}"></div>'
-        f'<div><ul class="cx-legend">{signs}</ul><p class="cx-why">{escape(said)}</p><p class="cx-why">A result past '
-        f"the threshold is right in <b>{_share(ppv)}</b> (PPV), one below it in <b>{_share(npv)}</b> (NPV) of the "
-        "cases.</p></div></section>"
-    )
-
-
-def _costs(judged: JudgedTable, finding: str, bench: Bench, sweep: Sweep, prevalence: float, miss: int) -> None:
-    """What errors cost at each threshold, and whether acting on the model helps at all."""
-    cost = expected_cost(sweep.sensitivities, sweep.specificities, prevalence, miss)
-    least = least_cost(cost)
-    with st.container(key="pair_costs", horizontal=True):
-        with st.container(key="chart_cost"):
-            show(costs(sweep, cost.tolist(), least, ink()), "costs")
-            st.button(
-                f"Go to the lowest cost: {percent(float(sweep.thresholds[least]))}",
-                on_click=_go,
-                args=(_key(judged, finding), least),
-                help="Chosen on the rows that you look at: judge it on others.",
-            )
-        if bench.entry.decision_curve is not None:
-            show(decision(bench.entry.decision_curve, acting_probability(miss), ink()), "decision")
-
-
-def _share(value: float | None) -> str:
-    return "no case (there is none)" if value is None else percent(value)
-
-
-def _assumptions(judged: JudgedTable, finding: str, bench: Bench) -> tuple[float, int]:
-    """Prevalence and price of a miss, as the reader sets them."""
-    own = 100 * bench.entry.positives / bench.entry.n
-    key = f"prevalence {_key(judged, finding)}"
-    services.recall(key, min(max(round(own, 1), 0.1), 90.0))
-    services.recall("price_of_a_miss", 10)
-    with st.container(key="assumptions", horizontal=True):
-        prevalence = st.slider(
-            "Prevalence where you work",
-            0.1,
-            90.0,
-            step=0.1,
-            format="%.1f %%",
-            key=key,
-            help="How many of those who are examined have the finding. It starts at that of these rows: "
-            f"{percent(own / 100)}.",
-        )
-        miss = st.slider(
-            "A miss costs as much as ... false alarms",
-            1,
-            100,
-            key="price_of_a_miss",
-            help="1: both errors weigh the same. 10: one missed finding is as bad as ten needless alarms.",
-        )
-    services.keep(key, prevalence)
-    services.keep("price_of_a_miss", miss)
-    return prevalence / 100, miss

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ import pytest
 from sklearn.metrics import roc_curve
 
 from cxrkit.charts.pictogram import CELL, KINDS, described, pictogram
-from cxrkit.charts.thresholds import costs, decision, mark_css, threshold_charts
+from cxrkit.charts.threshold_costs import costs, decision
+from cxrkit.charts.thresholds import mark_css, threshold_charts
 from cxrkit.data.table import parse_table
 from cxrkit.errors import FindingUnknown, ManifestError, OperatingPointMismatch, PredictionsInvalid
 from cxrkit.evaluation.cell_check import SHOWN, check_cells
@@ -24,12 +26,13 @@ from cxrkit.evaluation.schema import FittedOn
 from cxrkit.evaluation.splits import fitted_within
 from cxrkit.evaluation.sweep import MOST, Sweep
 from cxrkit.named_points import NamedPoint, from_json, thresholds, to_json, with_point
-from cxrkit.preset import Preset
+from cxrkit.preset import Preset, list_presets
 from cxrkit.serving.judged_table import (
     bench_of,
     compare,
     overview,
     parse_upload,
+    rivals_of,
     splits_of,
     table_of_card,
     table_of_kept,
@@ -370,6 +373,20 @@ def test_two_tables_are_compared_over_their_images():
     assert found.difference.low < found.difference.value < found.difference.high
     with pytest.raises(ManifestError, match="share no image"):
         compare(ours, table_of_upload(tables[1], lambda names: [f"other {name}" for name in names]))
+
+
+def test_presets_that_were_judged_on_the_same_rows_are_rivals(tmp_path):
+    for name in ("pneumonia", "other"):
+        shutil.copytree(SHIPPED / "pneumonia", tmp_path / name, ignore=shutil.ignore_patterns("*.h5", "*.npz"))
+        dataclasses.replace(Preset.load(tmp_path / name), name=name).save(tmp_path / name)
+    presets = {preset.name: preset for preset in list_presets(tmp_path)}
+    ours = table_of_kept(presets["pneumonia"], splits_of(presets["pneumonia"])[1])
+    (rival,) = rivals_of(ours, presets)
+    assert rival.preset is presets["other"]
+    assert rival.split == "test"
+    same = compare(ours, rival).findings["Pneumonia"]
+    assert (same.difference.value, same.p) == (0, 1)
+    assert rivals_of(ours, {"chestxray14": Preset.load(SHIPPED / "chestxray14")}) == []
 
 
 # -- points with a name ------------------------------------------------------------------------
