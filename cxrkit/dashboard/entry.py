@@ -23,6 +23,7 @@ from cxrkit.reading import DISCLAIMER
 
 ROUTER = "streamlit_app.py"
 READ = "pages/read.py"
+COMPARE = "pages/compare.py"
 BATCH = "pages/batch.py"
 THRESHOLDS = "pages/thresholds.py"
 MODEL_INFO = "pages/model_info.py"
@@ -41,6 +42,7 @@ def route() -> None:
     st.set_page_config(page_title="cxrkit", page_icon=str(_ICON), layout="wide")
     pages = {
         READ: st.Page(READ, title="Read", icon=":material/radiology:", default=True),
+        COMPARE: st.Page(COMPARE, title="Compare", icon=":material/compare:"),
         BATCH: st.Page(BATCH, title="Batch", icon=":material/table_view:"),
         THRESHOLDS: st.Page(THRESHOLDS, title="ROC and thresholds", icon=":material/show_chart:"),
         MODEL_INFO: st.Page(MODEL_INFO, title="Model info", icon=":material/description:"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Hashable
+from collections.abc import Callable, Collection, Hashable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,6 +18,7 @@ import streamlit as st
 import cxrkit.preset
 from cxrkit.charts import contact_sheet as contact_sheet_chart
 from cxrkit.charts import overlay
+from cxrkit.charts import side_by_side as side_by_side_chart
 from cxrkit.charts import viewer as viewer_chart
 from cxrkit.dashboard import films
 from cxrkit.errors import PresetNotFound
@@ -46,6 +47,7 @@ THUMBNAIL_SIDE = 96
 WINDOW = ("map_level", "map_width")  # what is kept: through which window the radiograph is seen
 SWITCHES = ("map_hidden", "picture_inverted")  # session keys: what the buttons above the picture switched
 _READ = "films_read"  # what was read and by which weights
+COMPARED = ("compare_prior", "compare_current")  # session keys: the numbers of the films that are compared
 BLANKING = ("blank_suspected", "blank_own", "blank_across", "blank_down")  # session keys: what is blanked, and where
 
 
@@ -211,7 +213,7 @@ def forget_patient() -> None:
     """Forget all that was made of the session's radiographs and chosen for them."""
     for key in (_OVERRIDDEN, _AS_THEY_LIE, _READ, CHOSEN_FINDING):
         st.session_state.pop(key, None)
-    forget_choices(*BLANKING)
+    forget_choices(*BLANKING, *COMPARED)
     reset_window()
     for cache in (
         _reading,
@@ -222,6 +224,7 @@ def forget_patient() -> None:
         _contact_sheet,
         _thumbnail,
         _on_radiograph,
+        _side_by_side,
     ):
         cache.clear()
 
@@ -287,6 +290,32 @@ def _viewer(
 ) -> viewer_chart.Figure:
     copy = overlay.blank(display_copy(_radiograph), blanked)
     return viewer_chart.viewer(copy, _reading.explanations, colour_map, beside=beside)
+
+
+def side_by_side(
+    shown: Sequence[tuple[Radiograph, Reading]], findings: Sequence[str], colour_map: str
+) -> viewer_chart.Figure:
+    """Radiographs beside one another with the maps of their readings, and with suspected text black.
+
+    A reading that is refused lends no maps; a phantom's letters say that it is no patient, and stay.
+    """
+    keys = tuple((radiograph.key, reading.weights_sha256, reading.quality.refused) for radiograph, reading in shown)
+    return _side_by_side(keys, tuple(findings), colour_map, shown)
+
+
+@st.cache_resource(scope="session", max_entries=4, ttl="8h", show_spinner=False)
+def _side_by_side(
+    keys: tuple[tuple[str, str, bool], ...],
+    findings: tuple[str, ...],
+    colour_map: str,
+    _shown: Sequence[tuple[Radiograph, Reading]],
+) -> viewer_chart.Figure:
+    sides = []
+    for radiograph, reading in _shown:
+        text = () if radiograph.source_format == "phantom" else suspected_text(radiograph)
+        copy = overlay.blank(display_copy(radiograph), text)
+        sides.append(side_by_side_chart.Side(copy, {} if reading.quality.refused else reading.explanations))
+    return side_by_side_chart.side_by_side(sides, findings, colour_map)
 
 
 def contact_sheet(

@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 from cxrkit.errors import AddressRefused
 
 ALLOW = "CXRKIT_ALLOW_URLS"
-"""Environment variable: hosts that may be asked, such as ``images.example.org,pacs.example.org:8443``, or ``*`` for
+"""Environment variable: hosts that may be asked, such as ``images.example.org,other.example.org:8443``, or ``*`` for
 any public one; unset or empty, none may."""
 
 PORTS = {"http": 80, "https": 443}
