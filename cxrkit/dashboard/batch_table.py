@@ -143,6 +143,19 @@ def summary_html(rows: Sequence[Row], choice: Choice) -> str:
     )
 
 
+def reasons_html(rows: Sequence[Row]) -> str:
+    """Each row without numbers and its reason in full, as a table."""
+    lines = "".join(
+        f'<tr><th scope="row">{row.number}</th><td>{OUTCOMES[row.outcome]}</td><td>{escape(row.reason)}</td></tr>'
+        for row in rows
+        if row.outcome != "read"
+    )
+    head = '<th scope="col">No.</th><th scope="col">Outcome</th><th scope="col">Reason, and what can be done</th>'
+    return (
+        f'<div class="cx-scroll cx-reasons"><table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table></div>'
+    )
+
+
 def _result_words(row: Row, choice: Choice) -> str:
     """What is past its operating point, what is past it in doubt, or why there are no numbers."""
     if row.prediction is None:

@@ -8,7 +8,16 @@ from html import escape
 import streamlit as st
 
 from cxrkit.dashboard import batch, intake
-from cxrkit.dashboard.batch_table import ROW_HEIGHT, WHICH, Which, configuration, frame, sift, summary_html
+from cxrkit.dashboard.batch_table import (
+    ROW_HEIGHT,
+    WHICH,
+    Which,
+    configuration,
+    frame,
+    reasons_html,
+    sift,
+    summary_html,
+)
 from cxrkit.dashboard.entry import guarded, show_error
 from cxrkit.dashboard.ranking import default_rule, offered_rules
 from cxrkit.dashboard.sidebar import Choice
@@ -149,6 +158,9 @@ def result(job: BatchJob, chosen: Choice) -> None:
         "tells which file a row is (try <code>sha256sum FILE</code>).</p>"
     )
     _downloads(job)
+    if without := sum(row.outcome != "read" for row in rows):
+        with st.expander(f"Why files were refused or not read ({without})", icon=":material/block:"):
+            st.html(reasons_html(rows))
     with st.expander("How many are past their operating point, finding by finding", icon=":material/table_rows:"):
         st.html(summary_html(rows, choice))
 

@@ -94,6 +94,7 @@ def test_every_file_has_a_row_and_a_failure_its_reason(put: Callable[..., AppTes
         assert shown[label].dropna().between(0, 100).all()
     text = page_text(page)
     assert "3 read, 0 refused, 1 not readable." in text
+    assert '<th scope="row">2</th><td>Not readable</td><td>The file is a PDF document' in text
     assert "Other files in archives, passed over: 1." in text
     assert SECRET not in text + shown.to_csv()
 
