@@ -153,20 +153,28 @@ def _verdicts(
 
 
 def _evidence(words: _Words, reading: Reading, shown: Iterable[Judged]) -> list[str]:
-    """Of findings past or in doubt: which evidence lies mostly, or unusually often, outside of the lungs."""
-    outside = []
+    """Of findings past or in doubt: which evidence lies outside of the lungs more than is usual, or mostly."""
+    unusual, most = [], []
     for at in shown:
         found = reading.explanations.get(at.finding)
         if found is None or found.outside_lungs is None:
             continue
-        if found.unusual_place or (found.outside_lungs > 0.5 and at.finding not in _BESIDE_THE_LUNGS):
-            outside.append(f"{words.name(at.finding)} ({words.share(found.outside_lungs)})")
-    if not outside:
-        return []
-    sentence = words.t.gettext(
-        "A large part of the evidence on the map lies outside the lungs, which calls for caution: {findings}."
-    )
-    return [sentence.format(findings=words.joined(outside))]
+        named = f"{words.name(at.finding)} ({words.share(found.outside_lungs)})"
+        if found.unusual_place:
+            unusual.append(named)
+        elif found.outside_lungs > 0.5 and at.finding not in _BESIDE_THE_LUNGS:
+            most.append(named)
+    said = []
+    if unusual:
+        sentence = words.t.gettext(
+            "An unusually large share of the evidence on the map lies outside the lungs, which calls for caution: "
+            "{findings}."
+        )
+        said.append(sentence.format(findings=words.joined(unusual)))
+    if most:
+        sentence = words.t.gettext("Most of the evidence on the map lies outside the lungs: {findings}.")
+        said.append(sentence.format(findings=words.joined(most)))
+    return said
 
 
 def _quality(words: _Words, reading: Reading) -> list[str]:

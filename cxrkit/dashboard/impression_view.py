@@ -8,7 +8,6 @@ from html import escape
 import streamlit as st
 
 from cxrkit.dashboard import services
-from cxrkit.dashboard.entry import guarded
 from cxrkit.dashboard.ranking import Standing
 from cxrkit.impression import LANGUAGES, impression
 from cxrkit.reading import Reading
@@ -16,10 +15,14 @@ from cxrkit.reading import Reading
 _LANGUAGE = "impression_language"
 
 
-@st.fragment
-@guarded
+def chosen_language() -> str:
+    """The language that the reader chose for the impression, for whatever else carries it."""
+    services.recall(_LANGUAGE, "en", LANGUAGES)
+    return str(st.session_state[_LANGUAGE])
+
+
 def impression_block(reading: Reading, standings: Sequence[Standing], rule: str) -> None:
-    """The paragraph with its language and a copy to take away: a fragment, since a language changes nothing else."""
+    """The paragraph with its language and a copy to take away."""
     services.recall(_LANGUAGE, "en", LANGUAGES)
     with st.container(key="impression"):
         with st.container(key="impression_head", horizontal=True, vertical_alignment="center"):

@@ -10,8 +10,10 @@ from cxrkit.charts import overlay
 from cxrkit.dashboard import services
 from cxrkit.dashboard.blanking import blanking_caption
 from cxrkit.dashboard.display_field import display_caption
+from cxrkit.dashboard.impression_view import chosen_language
 from cxrkit.dashboard.ranking import RULES, rank
 from cxrkit.dashboard.sidebar import Choice
+from cxrkit.impression import impression
 from cxrkit.radiograph import Radiograph
 from cxrkit.reading import Box, Reading
 from cxrkit.serving.reading_report import Report, compose, to_html, to_pdf
@@ -33,6 +35,8 @@ def report_field(
         The picture as it is shown: without anything blanked, what is, and how maps lie over it.
     """
 
+    language = chosen_language()  # a report is made later, where the session cannot be asked
+
     def report() -> Report:
         ranked, others = rank(choice.preset, reading.prediction, choice.rule, choice.custom)
         title, meaning = RULES[choice.rule]
@@ -46,6 +50,8 @@ def report_field(
             copy=overlay.blank(copy, blanked),
             look=look,
             captions=display_caption(radiograph) + blanking_caption(blanked),
+            impression=impression(reading, (*ranked, *others), choice.rule, language),
+            impression_language=language,
         )
 
     with st.popover("Report", icon=":material/description:", key="report_field"):

@@ -40,11 +40,19 @@ NODULE, MASS = At("Nodule", 0.01, 0.12), At("Mass", 0.05, 0.12)
 HERNIA = At("Hernia", 0.9, 0.12, past=True, supported=False)
 
 
-def reading(*judged: At, quality: QualityReport | None = None, outside: float | None = None, **changed) -> Reading:
+def reading(
+    *judged: At,
+    quality: QualityReport | None = None,
+    outside: float | None = None,
+    limit: float | None = None,
+    **changed,
+) -> Reading:
     box, map_ = Box(0, 0, 10, 10), np.ones((7, 7), np.float32)
     return Reading(
         prediction=Prediction({at.finding: FindingScore(at.probability, 0.0) for at in judged}),
-        explanations={at.finding: Explanation(at.finding, "grad-cam", "x", map_, box, 1.0, outside) for at in judged},
+        explanations={
+            at.finding: Explanation(at.finding, "grad-cam", "x", map_, box, 1.0, outside, limit) for at in judged
+        },
         quality=quality or QualityReport(),
         notes=(),
         warnings=(),
@@ -128,11 +136,13 @@ def test_doubt_alone_and_nothing_judged():
 
 
 def test_evidence_outside_the_lungs_is_named_but_for_a_heart_that_lies_there_anyway():
-    said = "outside the lungs, which calls for caution: pleural effusion (65.0 %) and pneumonia (65.0 %)."
+    said = "Most of the evidence on the map lies outside the lungs: pleural effusion (65.0 %) and pneumonia (65.0 %)."
     heart = At("Cardiomegaly", 0.5, 0.2, past=True)
     assert said in words(EFFUSION, heart, PNEUMONIA, outside=0.65)
     assert "outside the lungs" not in words(heart, outside=0.65)
     assert "outside the lungs" not in words(EFFUSION, outside=0.4)
+    unusual = words(heart, outside=0.65, limit=0.6)
+    assert "outside the lungs, which calls for caution: cardiomegaly (65.0 %)." in unusual
 
 
 def test_what_is_to_be_said_of_the_picture():

@@ -95,6 +95,7 @@ class Report:
     notice: str
     facts: tuple[tuple[str, str], ...]
     impression: str
+    impression_language: str
     radiograph: Figure
     maps: tuple[Figure, ...]
     maps_note: str
@@ -119,6 +120,7 @@ def compose(
     look: overlay.Look | None = None,
     captions: Sequence[str] = (),
     impression: str = "",
+    impression_language: str = "en",
 ) -> Report:
     """Put a reading into the words of a report.
 
@@ -140,8 +142,8 @@ def compose(
         How maps are laid over it.
     captions
         Further sentences on the picture, such as that boxes are blanked.
-    impression
-        A paragraph on the numbers in plain language; empty for none.
+    impression, impression_language
+        A paragraph on the numbers in plain language, empty for none; and the code of its language.
 
     Raises
     ------
@@ -164,6 +166,7 @@ def compose(
         notice=reading.notice,
         facts=_facts(radiograph),
         impression=impression,
+        impression_language=impression_language,
         radiograph=_figure(overlay.small(shown, PICTURE_SIDE), "Radiograph", " ".join(captions)),
         maps=tuple(_map(shown, reading.explanations[at.finding], reading, look or overlay.Look()) for at in chosen),
         maps_note=why,
