@@ -119,7 +119,7 @@ def test_deep_link_on_a_fresh_server_goes_through_the_router(server: str, browse
     """First in this file: the server has had no request yet, which is when Streamlit would skip the router."""
     page = open_page(browser, f"{server}/model_info?from=link", 1440, 900)
     page.locator("h2", has_text="Test preset fourteen").wait_for()
-    assert page.url == f"{server}/model_info?from=link"
+    assert page.url == f"{server}/model_info?from=link&preset=fourteen"
     sync_api.expect(page.locator("[data-testid=stTopNavLink]")).to_have_count(2)
     page.close()
 
@@ -173,7 +173,9 @@ def test_upload_read_choose_and_download(server: str, browser: sync_api.Browser,
     assert after
     assert after["width"] > 1.2 * before["width"]
 
+    page.get_by_role("button", name="Adjust").click()
     page.get_by_text("Half-peak contour").click()
+    page.keyboard.press("Escape")
     page.get_by_role("button", name="Show Pleural effusion on the radiograph").click()
     sync_api.expect(page.locator(".cx-row.is-shown .cx-name")).to_have_text("Pleural effusion")
     wait_for_layers(page, [["1", "0.45"], []])  # another map, no contour, and the zoom stays

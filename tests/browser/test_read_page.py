@@ -1,0 +1,281 @@
+"""The Read page in a real browser: zoom that survives, linked pictures, keys, links, films; how fast a map changes."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cxrkit.imaging.phantom import phantom_png
+from scripts.take_screenshots import dashboard
+from tests.browser.test_dashboard import open_page, sync_api, wait_until_idle, wait_until_warm, widths
+
+pytestmark = pytest.mark.timeout(180)
+QUICK = 0.150  # seconds to another map or opacity, of 95 in 100
+SIDES = ".st-key-viewport .imagelayer:has(image)"
+# Whether the page's style sheet has done its work, looked at before each frame.
+WAIT_FOR_CHANGE = """
+async ([what, target, value]) => {
+  const images = () => [...document.querySelectorAll('.st-key-viewport image')];
+  const look = () => images().map(image => getComputedStyle(image).opacity).join();
+  const before = look(), start = performance.now();
+  if (what === 'click') [...document.querySelectorAll('button')].find(b => b.textContent.includes(target)).click();
+  else {
+    const slider = document.querySelector(target);
+    slider.focus();
+    slider.dispatchEvent(new KeyboardEvent('keydown', {key: value, code: value, bubbles: true}));
+  }
+  while (look() === before && performance.now() - start < 10000) await new Promise(requestAnimationFrame);
+  return (performance.now() - start) / 1000;
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """Address of a fresh server with the shipped presets."""
+    with dashboard() as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def scans(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two phantoms, and a file that is no radiograph between them."""
+    folder = tmp_path_factory.mktemp("scans")
+    files = {"a.png": phantom_png(seed=4, size=768), "b.png": b"%PDF-1.7", "c.png": phantom_png(seed=5, size=768)}
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    return [folder / name for name in files]
+
+
+@pytest.fixture
+def page(server: str, browser: sync_api.Browser, scans: list[Path]) -> Iterator[sync_api.Page]:
+    """The page with one reading on it."""
+    opened = open_page(browser, server, 1440, 900)
+    wait_until_warm(opened)
+    read(opened, scans[0])
+    yield opened
+    opened.close()
+
+
+def read(page: sync_api.Page, *files: Path) -> None:
+    page.locator("input[type=file]").set_input_files(files)
+    page.locator(".cx-row").nth(13).wait_for()
+    page.locator(".st-key-viewport image").first.wait_for()
+    wait_until_idle(page)
+
+
+def shown(page: sync_api.Page) -> str:
+    return page.locator(".cx-row.is-shown .cx-name").inner_text()
+
+
+def choose(page: sync_api.Page, label: str) -> None:
+    page.get_by_role("button", name=f"Show {label} on the radiograph").click()
+    sync_api.expect(page.locator(".cx-row.is-shown .cx-name")).to_have_text(label)
+    wait_until_idle(page)
+
+
+def boxes(page: sync_api.Page) -> list[dict[str, float]]:
+    """Where the radiograph lies in each of the pictures."""
+    found = [
+        page.locator(SIDES).nth(k).locator("image").first.bounding_box() for k in range(page.locator(SIDES).count())
+    ]
+    return [{name: round(value) for name, value in box.items()} for box in found if box]
+
+
+def grey(page: sync_api.Page) -> float:
+    """Mean of the middle of the picture as it is on the screen."""
+    import io
+
+    from PIL import Image, ImageStat
+
+    (box, *_) = boxes(page)
+    clip = {"x": box["x"] + box["width"] * 0.2, "y": box["y"] + box["height"] * 0.3, "width": 80, "height": 80}
+    return ImageStat.Stat(Image.open(io.BytesIO(page.screenshot(clip=clip))).convert("L")).mean[0]
+
+
+def test_side_by_side_zooms_and_pans_together_and_keeps_both_with_another_finding(page: sync_api.Page) -> None:
+    page.get_by_text("Side by side", exact=True).click()
+    sync_api.expect(page.locator(SIDES)).to_have_count(2)
+    wait_until_idle(page)
+    left, right = boxes(page)
+    assert left["y"] == right["y"]
+    assert left["x"] + left["width"] <= right["x"] + 1
+    # the map is on the right alone
+    assert page.locator(SIDES).nth(0).locator("image").count() == 1
+    assert page.locator(SIDES).nth(1).locator("image").count() > 1
+
+    page.mouse.move(left["x"] + left["width"] / 2, left["y"] + left["height"] / 2)
+    for _ in range(3):
+        page.mouse.wheel(0, -200)
+        page.wait_for_timeout(200)
+    page.mouse.down()
+    page.mouse.move(left["x"] + left["width"] / 2 + 40, left["y"] + left["height"] / 2 + 30, steps=6)
+    page.mouse.up()
+    page.wait_for_timeout(500)
+    zoomed = boxes(page)
+    assert zoomed[0]["width"] > 1.2 * left["width"]
+    assert zoomed[0]["width"] == zoomed[1]["width"]
+    assert abs(zoomed[0]["x"] - left["x"] - (zoomed[1]["x"] - right["x"])) <= 1
+    assert zoomed[0]["y"] == zoomed[1]["y"]
+
+    choose(page, "Mass")
+    assert boxes(page) == zoomed
+    page.get_by_text("All maps", exact=True).click()
+    page.get_by_role("button", name="Look at Nodule").click()
+    sync_api.expect(page.locator(".cx-cell")).to_have_count(0)
+    assert shown(page) == "Nodule"
+    assert boxes(page) == zoomed
+
+
+def test_inversion_and_window_change_what_is_seen_and_send_no_picture(page: sync_api.Page) -> None:
+    choose(page, "Mass")
+    page.keyboard.press("o")  # no map over it
+    sync_api.expect(page.get_by_role("button", name="Show the map").first).to_be_attached()
+    wait_until_idle(page)
+    received: list[int] = []
+    network = page.context.new_cdp_session(page)
+    network.on("Network.webSocketFrameReceived", lambda frame: received.append(len(frame["response"]["payloadData"])))
+    network.send("Network.enable")
+    before = grey(page)
+    page.keyboard.press("i")
+    sync_api.expect(page.locator(".cx-caption")).to_contain_text("of the view alone")
+    page.wait_for_timeout(300)
+    assert grey(page) == pytest.approx(255 - before, abs=4)
+    page.keyboard.press("i")
+    sync_api.expect(page.locator(".cx-caption")).not_to_contain_text("of the view alone")
+    page.wait_for_timeout(300)
+    assert grey(page) == pytest.approx(before, abs=2)
+
+    page.get_by_role("button", name="Adjust").click()
+    width = page.get_by_role("slider", name="Window width")
+    sync_api.expect(width).to_have_attribute("aria-valuenow", "100")
+    width.focus()
+    for _ in range(40):
+        page.keyboard.press("ArrowLeft")
+    sync_api.expect(page.locator(".cx-caption")).to_contain_text("of the view alone")
+    wait_until_idle(page)
+    style = page.locator(".st-key-viewport image").first.evaluate("e => getComputedStyle(e).filter")
+    assert style.startswith("brightness(1) contrast(1.6")
+    print(f"{len(received)} messages, {sum(received) / 1000:.0f} kB")
+    assert received
+    assert max(received) < 20_000, "the style sheet is sent, the pictures are not"
+
+
+def test_what_a_popover_shows_is_what_holds(page: sync_api.Page) -> None:
+    """The picture's letters are blanked from the start; the switch said no when it was opened after another run."""
+    choose(page, "Mass")
+    button = page.get_by_role("button", name="Blank text (1)")
+    button.click()
+    assert page.locator("[class*=st-key-blank_suspected] input").is_checked()
+    page.keyboard.press("Escape")
+    choose(page, "Nodule")
+    sync_api.expect(button).to_be_visible()
+
+
+def test_keys_go_through_findings_and_leave_a_field_alone(page: sync_api.Page) -> None:
+    order = page.locator(".cx-row .cx-name").all_inner_texts()
+    here = order.index(shown(page))
+    page.keyboard.press("j")
+    expected = page.locator(".cx-row.is-shown .cx-name")
+    sync_api.expect(expected).to_have_text(order[(here + 1) % 14])
+    wait_until_idle(page)
+    page.keyboard.press("k")
+    sync_api.expect(expected).to_have_text(order[here])
+    wait_until_idle(page)
+    field = page.locator(".st-key-finding_field input")
+    field.focus()
+    page.keyboard.press("j")
+    page.wait_for_timeout(1500)
+    assert shown(page) == order[here]
+    page.keyboard.press("Escape")
+
+
+def test_a_link_opens_the_finding_and_a_reload_keeps_the_choices(
+    server: str, browser: sync_api.Browser, scans: list[Path]
+) -> None:
+    page = open_page(browser, f"{server}/?finding=Hernia&rule=screening&preset=chestxray14", 1440, 900)
+    wait_until_warm(page)
+    read(page, scans[0])
+    assert shown(page) == "Hiatal hernia"
+    choose(page, "Mass")
+    assert "finding=Mass" in page.url
+    choose(page, "Nodule")
+    page.go_back()
+    sync_api.expect(page.locator(".cx-row.is-shown .cx-name")).to_have_text("Mass")
+    page.reload()
+    wait_until_warm(
+        page
+    )  # a reload is a new session: the radiograph is gone, as the decision says, the choices are not
+    sync_api.expect(page.locator(".cx-side-title")).to_have_text("Mass at this operating point")
+    assert page.get_by_role("radio", name="Screening").is_checked()
+    read(page, scans[0])
+    assert shown(page) == "Mass"
+    page.close()
+
+
+def test_films_are_gone_through_by_keys_and_by_their_thumbnails(page: sync_api.Page, scans: list[Path]) -> None:
+    read(page, *scans)
+    films = page.get_by_role("button", name="Film ", exact=False)
+    sync_api.expect(page.locator(".cx-film-cell")).to_have_count(3)
+    sync_api.expect(page.locator(".cx-film-cell.is-shown")).to_contain_text("1: ")
+    page.keyboard.press("n")
+    sync_api.expect(page.locator(".cx-film-cell.is-shown")).to_contain_text("2: cannot be read")
+    page.get_by_text("The file is a PDF document, not a radiograph.").first.wait_for()
+    wait_until_idle(page)
+    page.get_by_role("button", name="Film 3 of 3").click()
+    sync_api.expect(page.locator(".cx-film-cell.is-shown")).to_contain_text("3: ")
+    page.locator(".cx-row").nth(13).wait_for()
+    wait_until_idle(page)
+    page.keyboard.press("p")
+    sync_api.expect(page.locator(".cx-film-cell.is-shown")).to_contain_text("2: ")
+    assert films.count() >= 3
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_all_maps_and_films_fit_the_screen(
+    server: str, browser: sync_api.Browser, scans: list[Path], width: int
+) -> None:
+    page = open_page(browser, server, width, 844)
+    wait_until_warm(page)
+    read(page, *scans)
+    page.get_by_text("All maps", exact=True).click()
+    page.locator(".cx-cell").nth(13).wait_for()
+    wait_until_idle(page)
+    document, window, main, inner = widths(page)
+    assert document <= window
+    assert main <= inner
+    page.close()
+
+
+def test_the_first_screen_holds_picture_controls_caption_and_findings(page: sync_api.Page) -> None:
+    for part in (".st-key-controls", ".st-key-viewport", ".cx-caption", ".st-key-blank_field"):
+        box = page.locator(part).first.bounding_box()
+        assert box
+        assert box["y"] + box["height"] <= 900
+    viewport = page.locator(".st-key-viewport").bounding_box()
+    assert viewport
+    assert viewport["height"] >= 500
+    assert page.locator(".cx-row").nth(10).bounding_box()["y"] < 900  # type: ignore[index]
+
+
+@pytest.mark.alone
+def test_another_finding_and_another_opacity_come_at_once(page: sync_api.Page) -> None:
+    """In the browser, from the click to the frame with the new map."""
+    findings = ["Mass", "Nodule", "Pneumothorax", "Consolidation", "Emphysema", "Fibrosis"] * 4
+    took = []
+    for finding in findings:
+        took.append(page.evaluate(WAIT_FOR_CHANGE, ["click", f"Show {finding} on", ""]))
+        wait_until_idle(page)
+    slid = []
+    for k in range(24):
+        key = "ArrowRight" if k % 2 else "ArrowLeft"
+        slid.append(page.evaluate(WAIT_FOR_CHANGE, ["key", ".st-key-map_opacity [role=slider]", key]))
+        wait_until_idle(page)
+    for name, seconds in (("finding", took), ("opacity", slid)):
+        best, p95 = min(seconds), statistics.quantiles(seconds, n=20)[-1]
+        print(f"{name}: p50 {statistics.median(seconds):.3f} s, p95 {p95:.3f} s, best {best:.3f} s, n = {len(seconds)}")
+    assert statistics.quantiles(took, n=20)[-1] < QUICK
+    assert statistics.quantiles(slid, n=20)[-1] < QUICK
