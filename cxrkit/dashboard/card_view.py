@@ -9,6 +9,7 @@ import streamlit as st
 
 from cxrkit.card import MINIMUM_POSITIVES, Metric, TrainingRecord
 from cxrkit.dashboard.blocks import bullets, pairs, paragraph, section, table
+from cxrkit.dashboard.doubt_card import doubt_html
 from cxrkit.dashboard.findings_panel import percent
 from cxrkit.dashboard.ranking import RULES
 from cxrkit.findings import finding_text
@@ -41,6 +42,7 @@ def performance(preset: Preset) -> None:
     section("Measured performance", _metrics(preset))
     section("Operating points", _operating_points(preset))
     section("Calibration", _calibration(preset))
+    section("Doubt", doubt_html(preset))
 
 
 def architecture(preset: Preset) -> list[tuple[str, str]]:

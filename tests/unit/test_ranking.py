@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from cxrkit.card import Calibration, Doubt, DoubtMeasure, OperatingPoint, PublishedThreshold
+from cxrkit.dashboard.doubt_card import doubt_html
 from cxrkit.dashboard.findings_panel import doubt_help, lead, percent, position, probability, row_html
 from cxrkit.dashboard.ranking import Standing, default_rule, default_threshold, offered_rules, rank
 from cxrkit.preset import Preset
@@ -171,3 +172,16 @@ def test_the_help_tells_what_doubt_was_worth(preset: Preset) -> None:
     assert "On split" not in (doubt_help(record, doubt, "custom") or "")
     assert "without dropout:" not in (doubt_help(DropoutRecord(50, 20, (0.5, 0.3), trained=True), None, "youden") or "")
     assert doubt_help(None, doubt, "youden") is None
+
+
+def test_the_card_shows_doubt_with_its_counts(preset: Preset) -> None:
+    assert "no reading abstains" in doubt_html(preset)
+    measures = (DoubtMeasure("Effusion", "rule-in", 100, 20, 8, 10, 7), DoubtMeasure("Mass", "youden", 50, 0, 0, 9, 0))
+    doubt = Doubt(0.076, 50, 20, preset.weights_sha256, "val", "none", measures)
+    html = doubt_html(dataclasses.replace(preset, doubt=doubt))
+    assert "50 draws with 7.6 % of the features dropped (seed 20)" in html
+    # Wilson of 8 of 20: 0.2188 to 0.6134
+    assert "<td>8 of 20, 40.0 % (21.9 % to 61.3 %)</td><td>10 of 80, 12.5 %" in html
+    assert "<td>7 of 20</td>" in html
+    assert "<td>none</td>" in html
+    assert "own dropout" in doubt_html(dataclasses.replace(preset, doubt=dataclasses.replace(doubt, rate=None)))
