@@ -74,14 +74,15 @@ def save_field(judged: JudgedTable, finding: str, at: AtPoint) -> None:
             f'<p class="cx-caption">{percent(at.threshold)} for {escape(finding_text(finding).label)}. It is kept in '
             "this session, is a choice of operating point on Read, and can be saved to a file under Saved points.</p>"
         )
-        if judged.role == "evaluation":
+        if _tuned(judged, preset, finding, at.threshold):
             st.html(
                 '<p class="cx-caption cx-warn">You are choosing on the test split: the point will be marked as tuned '
                 "on it.</p>"
             )
+        _say()
 
 
-def say() -> None:
+def _say() -> None:
     """What became of the last point that was saved."""
     said = st.session_state.pop(_SAID, None)
     if isinstance(said, CxrError):
@@ -101,7 +102,7 @@ def _save(judged: JudgedTable, finding: str, at: AtPoint) -> None:
             finding=finding,
             threshold=at.threshold,
             chosen_on=judged.split,
-            tuned_on_evaluation=judged.role == "evaluation" and not _fitted(preset, finding, at.threshold),
+            tuned_on_evaluation=_tuned(judged, preset, finding, at.threshold),
             sensitivity=at.sensitivity.value,
             specificity=at.specificity.value,
             n=at.tp + at.fp + at.tn + at.fn,
@@ -118,9 +119,10 @@ def _save(judged: JudgedTable, finding: str, at: AtPoint) -> None:
     st.session_state["point_name"] = ""
 
 
-def _fitted(preset: Preset, finding: str, threshold: float) -> bool:
-    """Whether the threshold is one of the card's, which nobody tuned on a test split."""
-    return any(p.finding == finding and p.threshold == threshold for p in preset.operating_points)
+def _tuned(judged: JudgedTable, preset: Preset, finding: str, threshold: float) -> bool:
+    """Whether taking the threshold here is to choose on a test split: the card's own were chosen before."""
+    fitted = any(p.finding == finding and p.threshold == threshold for p in preset.operating_points)
+    return judged.role == "evaluation" and not fitted
 
 
 def _keep(preset: Preset, points: tuple[NamedPoint, ...]) -> None:

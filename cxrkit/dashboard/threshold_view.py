@@ -69,6 +69,7 @@ def desk(judged: JudgedTable, finding: str, bench: Bench) -> None:
     st.html(f'<p class="cx-why">{_LEADS[str(view)]}</p>')
     assumed = threshold_patients.assumptions(judged, finding, bench) if view == VIEWS[2] else None
     _threshold_desk(judged, finding, bench, sweep, None if assumed is None else assumed[0])
+    st.html(_terms())  # not in the other fragment, which would close it at every step
     if assumed is not None:
         threshold_patients.costs_view(judged, finding, bench, sweep, *assumed)
         return
@@ -95,7 +96,6 @@ def _threshold_desk(judged: JudgedTable, finding: str, bench: Bench, sweep: Swee
         origin = FittedOn(kind="stated", split=judged.split, n=bench.entry.n, positives=bench.entry.positives)
         at = sweep.point(place, origin)
         named_view.save_field(judged, finding, at)
-    named_view.say()
     label = finding_text(finding).label
     st.html(f'<div class="cx-at">{_tiles(at)}{_matrix(at, label)}</div>{_rests_on(at, sweep)}')
     if prevalence is not None:
@@ -146,6 +146,12 @@ def _rests_on(at: AtPoint, sweep: Sweep) -> str:
         f"{sweep.positives:,} positive, split {escape(sweep.stamp.split)}. PPV, NPV and F1 hold at the prevalence of "
         "these rows.</p>"
     )
+
+
+def _terms() -> str:
+    """What each rate means, for those who cannot point at it."""
+    terms = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(meaning)}.</dd></div>" for _, name, meaning in _RATES)
+    return f'<details class="cx-terms"><summary>What do these words mean?</summary><dl>{terms}</dl></details>'
 
 
 def _tile(name: str, meaning: str, measure: Measure | None) -> str:
