@@ -59,17 +59,18 @@ def report_field(
             "One page of A4: radiograph, maps, all findings at the chosen operating point, quality, model. "
             "Nothing in it names the patient."
         )
-        for label, make, suffix, mime, words in (
-            ("PDF", lambda: to_pdf(report()), ".pdf", "application/pdf", "One page, fonts embedded."),
-            ("HTML", lambda: to_html(report()).encode(), ".html", "text/html", "One file that prints on one page."),
-        ):
-            st.download_button(
-                label,
-                help=words,
-                data=make,
-                file_name=services.download_name(reading, f"-report{suffix}"),
-                mime=mime,
-                icon=":material/download:",
-                on_click="ignore",
-                key=f"report_{label}",
-            )
+        with st.container(key="report_files", horizontal=True):
+            for label, make, suffix, mime, words in (
+                ("PDF", lambda: to_pdf(report()), ".pdf", "application/pdf", "One page, fonts embedded."),
+                ("HTML", lambda: to_html(report()).encode(), ".html", "text/html", "One file that prints on one page."),
+            ):
+                st.download_button(
+                    label,
+                    help=words,
+                    data=make,
+                    file_name=services.download_name(reading, f"-report{suffix}"),
+                    mime=mime,
+                    icon=":material/download:",
+                    on_click="ignore",
+                    key=f"report_{label}",
+                )

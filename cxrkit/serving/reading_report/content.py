@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from io import BytesIO
 from typing import Protocol
-
-from PIL import Image
 
 import cxrkit
 from cxrkit.card import MINIMUM_POSITIVES, OperatingPoint
@@ -19,11 +16,10 @@ from cxrkit.imaging.quality import NAMES
 from cxrkit.preset import Preset
 from cxrkit.quality import QualityReport
 from cxrkit.radiograph import Radiograph
-from cxrkit.reading import PERCENTILES, Explanation, Reading, in_doubt
+from cxrkit.reading import PERCENTILES, Reading, in_doubt
+from cxrkit.serving.reading_report.figures import PICTURE_SIDE, Figure, figure, map_figure
 
 MOST_MAPS = 4
-PICTURE_SIDE, MAP_SIDE = 900, 560
-"""Long sides of the radiograph and of each map on paper, in pixels: 250 dpi at the width that they have there."""
 
 
 class Judged(Protocol):
@@ -73,17 +69,6 @@ class Line:
     fitted: str
     strong: bool
     supported: bool
-
-
-@dataclass(frozen=True, eq=False)
-class Figure:
-    """A picture with its caption; `jpeg` holds the file's bytes."""
-
-    jpeg: bytes
-    width: int
-    height: int
-    title: str
-    caption: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,8 +152,10 @@ def compose(
         facts=_facts(radiograph),
         impression=impression,
         impression_language=impression_language,
-        radiograph=_figure(overlay.small(shown, PICTURE_SIDE), "Radiograph", " ".join(captions)),
-        maps=tuple(_map(shown, reading.explanations[at.finding], reading, look or overlay.Look()) for at in chosen),
+        radiograph=figure(overlay.small(shown, PICTURE_SIDE), "Radiograph", " ".join(captions)),
+        maps=tuple(
+            map_figure(shown, reading.explanations[at.finding], reading, look or overlay.Look()) for at in chosen
+        ),
         maps_note=why,
         rule=rule,
         lines=tuple(_line(at, reading) for at in judged),
@@ -279,20 +266,3 @@ def _facts(radiograph: Radiograph) -> tuple[tuple[str, str], ...]:
     facts += [("View", radiograph.view or "not stated")]
     facts += [("Age band, sex", f"{radiograph.age_band or 'not stated'}, {radiograph.sex or 'not stated'}")]
     return tuple(facts)
-
-
-def _map(copy: overlay.DisplayCopy, explanation: Explanation, reading: Reading, look: overlay.Look) -> Figure:
-    image = overlay.blended(copy, explanation, look)
-    image.thumbnail((MAP_SIDE, MAP_SIDE))
-    outside = ""
-    if explanation.outside_lungs is not None:
-        beware = ": more than usual, beware" if explanation.unusual_place else ""
-        outside = f"{percent(explanation.outside_lungs)} of the evidence outside the lungs{beware}."
-    probability = percent(reading.prediction[explanation.finding])
-    return _figure(image, f"{finding_text(explanation.finding).label}, {probability}", outside)
-
-
-def _figure(image: Image.Image, title: str, caption: str) -> Figure:
-    out = BytesIO()
-    image.save(out, "JPEG", quality=85)
-    return Figure(out.getvalue(), image.width, image.height, title, caption)

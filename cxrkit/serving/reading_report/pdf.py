@@ -17,7 +17,8 @@ from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import Image, KeepInFrame, Paragraph, Spacer, Table
 
-from cxrkit.serving.reading_report.content import Figure, Line, Report
+from cxrkit.serving.reading_report.content import Line, Report
+from cxrkit.serving.reading_report.figures import Figure
 
 MARGIN = 12 * mm
 WIDTH, HEIGHT = A4[0] - 2 * MARGIN, A4[1] - 2 * MARGIN
@@ -96,13 +97,15 @@ def _story(report: Report) -> Flowables:
 def _heading(words: str) -> Table:
     """A title with a line under it."""
     style = [("LINEBELOW", (0, 0), (-1, -1), 0.5, _RULE), *_padding(top=0, bottom=1.5, sides=0)]
-    return Table([[_text(words, 8.2, bold=True)]], colWidths=[WIDTH], style=style)
+    return Table([[_text(words, 8.2, bold=True)]], colWidths=[WIDTH], hAlign="LEFT", style=style)
 
 
 def _disclaimer(report: Report) -> Table:
     lines = [[_text(report.disclaimer, 8.6, "warn", bold=True)]]
     lines += [[_text(report.notice, 7.6, "warn")]] if report.notice else []
-    return Table(lines, colWidths=[WIDTH], style=[("BOX", (0, 0), (-1, -1), 1, _WARN), *_padding(2, 2, 6)])
+    return Table(
+        lines, colWidths=[WIDTH], hAlign="LEFT", style=[("BOX", (0, 0), (-1, -1), 1, _WARN), *_padding(2, 2, 6)]
+    )
 
 
 def _pairs(pairs: Sequence[tuple[str, str]], columns: int = 1) -> Table:
@@ -111,7 +114,7 @@ def _pairs(pairs: Sequence[tuple[str, str]], columns: int = 1) -> Table:
     cells = [cell for name, value in pairs for cell in (_text(name, colour="muted"), _text(value))]
     cells += [_text("")] * (-len(cells) % (2 * columns))
     rows = [cells[at : at + 2 * columns] for at in range(0, len(cells), 2 * columns)]
-    return Table(rows, colWidths=[label, WIDTH / columns - label] * columns, style=_padding(0, 0.5, 0))
+    return Table(rows, colWidths=[label, WIDTH / columns - label] * columns, hAlign="LEFT", style=_padding(0, 0.5, 0))
 
 
 def _pictures(report: Report) -> Table:
@@ -119,14 +122,15 @@ def _pictures(report: Report) -> Table:
     count = len(report.maps)
     if count <= 2:
         side = (WIDTH - 2 * GAP) / (3 if count == 2 else 2)
-        cells = [_figure(figure, side, 84 * mm) for figure in (report.radiograph, *report.maps)]
+        height = (70 if report.impression else 84) * mm
+        cells = [_figure(figure, side, height) for figure in (report.radiograph, *report.maps)]
         cells += [[]] * (2 - len(cells))
-        return Table([cells], colWidths=[WIDTH / len(cells)] * len(cells), style=_padding(0, 0, 0))
+        return Table([cells], colWidths=[WIDTH / len(cells)] * len(cells), hAlign="LEFT", style=_padding(0, 0, 0))
     half = WIDTH / 2
     small = [_figure(figure, half / 2 - GAP, 33 * mm) for figure in report.maps] + [[]] * (4 - count)
     grid = Table([small[:2], small[2:]], colWidths=[half / 2] * 2, style=_padding(0, 2, 0))
     left = _figure(report.radiograph, half - GAP, 76 * mm)
-    return Table([[left, grid]], colWidths=[half] * 2, style=_padding(0, 0, 0))
+    return Table([[left, grid]], colWidths=[half] * 2, hAlign="LEFT", style=_padding(0, 0, 0))
 
 
 def _figure(figure: Figure, width: float, height: float) -> Flowables:
@@ -145,7 +149,9 @@ def _findings(report: Report) -> Table:
     rows += [_row(line, report.has_intervals) for line in report.lines]
     style = [("LINEBELOW", (0, 0), (-1, -1), 0.25, _RULE), ("VALIGN", (0, 0), (-1, -1), "MIDDLE")]
     style += [("BACKGROUND", (0, k), (-1, k), _SHADE) for k, line in enumerate(report.lines, start=1) if line.strong]
-    return Table(rows, colWidths=[width * mm for _, width in columns], style=[*style, *_padding(1, 1.2, 2)])
+    return Table(
+        rows, colWidths=[width * mm for _, width in columns], hAlign="LEFT", style=[*style, *_padding(1, 1.2, 2)]
+    )
 
 
 def _row(line: Line, intervals: bool) -> list[Paragraph]:
@@ -158,7 +164,7 @@ def _row(line: Line, intervals: bool) -> list[Paragraph]:
 def _remarks() -> Table:
     """Two empty lines to write on."""
     style = [("LINEBELOW", (0, 0), (-1, -1), 0.5, _RULE)]
-    return Table([[""], [""]], colWidths=[WIDTH], rowHeights=[6.5 * mm] * 2, style=style)
+    return Table([[""], [""]], colWidths=[WIDTH], rowHeights=[6.5 * mm] * 2, hAlign="LEFT", style=style)
 
 
 def _padding(top: float, bottom: float, sides: float) -> list[tuple[Any, ...]]:
