@@ -21,7 +21,7 @@ def url_field() -> None:
         # the key changes with each intake: an address may name a patient, and does not stay on the page
         key = f"address_{intake.uploader_key()}"
         with st.form(f"form_{key}", border=False):
-            address = st.text_input(
+            st.text_input(
                 "Web address of a radiograph",
                 key=key,
                 placeholder="https://",
@@ -29,14 +29,14 @@ def url_field() -> None:
                 help="DICOM, PNG or JPEG, or a ZIP archive. The computer that runs cxrkit fetches it and treats it "
                 "like an uploaded file. The address is not kept.",
             )
-            wanted = st.form_submit_button("Fetch", icon=":material/download:")
+            st.form_submit_button("Fetch", icon=":material/download:", on_click=_take, args=(key, allowed))
         hosts = "any public host" if allowed.every else ", ".join(sorted(_shown(host) for host in allowed.hosts))
         st.caption(f"Allowed here: {hosts}.")
-        if wanted:
-            with st.spinner("Fetching ..."):
-                film = _fetched(address, allowed)
-            intake.take_film(film)
-            st.rerun()
+
+
+def _take(key: str, allowed: AllowedHosts) -> None:
+    """Show what is at the address in place of all earlier films (a widget's callback)."""
+    intake.take_film(_fetched(st.session_state.pop(key, ""), allowed))
 
 
 def _fetched(address: str, allowed: AllowedHosts) -> Film:
