@@ -32,7 +32,8 @@ def doubt_html(preset: Preset) -> str:
     )
     measured = (
         f"Counted on split {doubt.split}, on which the thresholds were fitted, too. In brackets: 95 % interval "
-        "(Wilson). Where the last column holds as many as the fourth, doubt tells no more than the distance from the threshold."
+        "(Wilson). Where the last column holds as many as the fourth, doubt tells no more than the distance from the "
+        "threshold."
     )
     rows = [_row(measure) for measure in doubt.measures]
     return paragraph(text) + (paragraph(measured) + table(HEAD, rows) if rows else paragraph("It was not measured."))

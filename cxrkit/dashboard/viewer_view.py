@@ -22,7 +22,7 @@ from cxrkit.dashboard.viewer_controls import View, controls
 from cxrkit.findings import finding_text
 from cxrkit.preset import Preset
 from cxrkit.radiograph import Radiograph
-from cxrkit.reading import Explanation, Reading
+from cxrkit.reading import Explanation, Reading, in_doubt
 
 GRID_CAPTION = "{rows} x {columns}: where the model looked, not the outline of a lesion"
 
@@ -135,6 +135,8 @@ def export_captions(reading: Reading, explanation: Explanation, threshold: float
     rows, columns = explanation.map.shape
     label = finding_text(explanation.finding).label
     against = "no operating point" if threshold is None else f"{RULES[rule][0]} threshold {percent(threshold)}"
+    if in_doubt(reading.prediction.score(explanation.finding).interval, threshold):
+        against += ", in doubt"
     shown = f"Grad-CAM, {GRID_CAPTION.format(rows=rows, columns=columns)}."
     if not explanation.has_positive_evidence:
         shown = "No positive evidence: there is no map to show."
