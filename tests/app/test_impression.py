@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from cxrkit.card import Doubt, DoubtMeasure
+from cxrkit.dashboard.viewer_view import export_captions
 from cxrkit.imaging.phantom import phantom_png
 from cxrkit.preset import Preset
-from cxrkit.reading import DISCLAIMER
+from cxrkit.quality import QualityReport
+from cxrkit.reading import DISCLAIMER, Box, Explanation, FindingScore, Interval, Prediction, Reading
 from tests.app.conftest import page_text
 
 Upload = Callable[[AppTest, bytes, str], AppTest]
@@ -39,7 +44,8 @@ def paragraph(app: AppTest) -> tuple[str, str]:
     """Language and text of the impression."""
     found = re.findall(r'<p class="cx-impression" lang="(\w+)">(.*?)</p>', page_text(app))
     assert len(found) == 1
-    return found[0]
+    language, text = found[0]
+    return language, html.unescape(text)
 
 
 def test_a_finding_in_doubt_is_neither_past_nor_below(doubtful: AppTest) -> None:
@@ -79,3 +85,28 @@ def test_a_preset_without_dropout_draws_no_whisker(app: AppTest, upload: Upload)
     assert "<s style" not in page_text(app)
     assert "whisker" not in page_text(app)
     assert "These numbers were computed by the model “mixed”" in paragraph(app)[1]
+
+
+def test_pictures_and_reports_that_are_taken_away_say_it_too(
+    app: AppTest, upload: Upload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box, map_ = Box(0, 0, 1, 1), np.ones((7, 7), np.float32)
+    score = FindingScore(0.4, 0.0, Interval(0.3, 0.5))
+    made = Reading(
+        Prediction({"Mass": score}), {}, QualityReport(), (), (), "tiny", "0" * 64, "1" * 64, disclaimer="Not a device."
+    )
+    shown = Explanation("Mass", "grad-cam", "x", map_, box, 1.0)
+    assert "(Youden threshold 35.0 %, in doubt)" in export_captions(made, shown, 0.35, "youden")[0]
+    assert "(Youden threshold 55.0 %)" in export_captions(made, shown, 0.55, "youden")[0]
+    files: list[Callable[[], bytes]] = []
+    plain = st.download_button
+
+    def kept(label: str, *, data: object, **options: object) -> bool:
+        if label == "HTML" and callable(data):
+            files.append(data)
+        return plain(label, data=data, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(st, "download_button", kept)
+    upload(app, phantom_png(size=256), "a.png")
+    app.selectbox(key="impression_language").set_value("fr").run()
+    assert f'<p lang="fr">{paragraph(app)[1]}</p>' in html.unescape(files[-1]().decode())
