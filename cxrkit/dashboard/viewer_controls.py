@@ -75,7 +75,8 @@ def controls(reading: Reading, choice: Choice, finding: str) -> View:
         services.keep(key, value)
     if wanted != finding:
         choose(wanted)
-    if st.session_state.get(services.CHOSEN_FINDING, finding) != finding:  # by this row or by the contact sheet
+    chosen = st.session_state.get(services.CHOSEN_FINDING, finding)
+    if chosen != finding and chosen in reading.explanations:  # by this row or by the contact sheet
         st.rerun()
     if arrangement != "all":
         services.keep("map_beside", arrangement == "beside")
