@@ -56,8 +56,8 @@ def _style(film: str, aspect: float, window: Window, opacity: float) -> str:
     """The one picture of the radiograph that all cells share."""
     return (
         f'.st-key-sheet .cx-film {{ background-image: url("{film}"); filter: {window.css()}; }}\n'
-        f".st-key-sheet .cx-thumb {{ aspect-ratio: {aspect:.4f}; }}\n"
-        f".st-key-sheet .cx-thumb img {{ opacity: {opacity:.2f}; }}"
+        f".st-key-sheet .cx-map-thumb {{ aspect-ratio: {aspect:.4f}; }}\n"
+        f".st-key-sheet .cx-map-thumb img {{ opacity: {opacity:.2f}; }}"
     )
 
 
@@ -71,7 +71,7 @@ def _cell(at: Standing, explanation: Explanation, map_uri: str | None, strongest
         picture = f'<img src="{map_uri}" alt="">'
     return (
         f'<div class="{" ".join(classes)}">'
-        f'<div class="cx-thumb" role="img" aria-label="{escape(f"Map of {label}: {said}")}">'
+        f'<div class="cx-map-thumb" role="img" aria-label="{escape(f"Map of {label}: {said}")}">'
         f'<i class="cx-film"></i>{picture}</div>'
         f"<b>{escape(label)}</b><span>{escape(probability(at.probability))}, {escape(verdict(at))}</span>"
         f"<small>{escape(said)}</small></div>"
