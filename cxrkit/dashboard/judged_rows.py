@@ -18,6 +18,7 @@ from cxrkit.errors import CxrError, PredictionsInvalid
 from cxrkit.preset import Preset
 from cxrkit.serving.judged_table import (
     LARGEST_FILE,
+    OF_CARD,
     JudgedTable,
     parse_upload,
     splits_of,
@@ -90,7 +91,8 @@ def described(judged: JudgedTable) -> str:
     """What the rows are, and what a threshold that is chosen on them is worth; HTML."""
     rows = f"{len(judged.table):,} radiographs"
     if not judged.images:
-        rows = "The validation scores that the card keeps, finding by finding: no patients and no groups"
+        kept = "the validation scores that the card keeps" if judged.source.name == OF_CARD else "kept"
+        rows += f", {kept}, finding by finding: bands drawn here take each radiograph for a patient of its own"
     elif judged.patients is not None:
         rows += f" of {judged.patients:,} patients"
     split = escape(judged.split)
@@ -111,7 +113,7 @@ def _nothing(preset: Preset) -> None:
         '<div class="cx-welcome"><h2>No judged rows at hand</h2>'
         f"<p>Nothing is kept of how {escape(preset.title)} scored labelled radiographs: neither rows beside its "
         "card nor validation scores in it. Upload a table of its predictions above, or keep those of its evaluation "
-        "with scripts/keep_rows.py.</p></div>"
+        "with scripts/keep_scores.py.</p></div>"
     )
 
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from cxrkit.evaluation.schema import Comparison
     from cxrkit.model.manager import XRayModelManager
     from cxrkit.serving.judged_table import Bench, JudgedTable, Line
-    from cxrkit.serving.kept_rows import KeptSplit
+    from cxrkit.serving.kept_scores import KeptSplit
 
 T = TypeVar("T")
 CHOSEN_FINDING = "chosen_finding"  # session key: the finding that the reader looks at

@@ -20,7 +20,7 @@ from cxrkit.errors import CxrError
 from cxrkit.evaluation.schema import Comparison, FindingEvaluation
 from cxrkit.findings import finding_text
 from cxrkit.preset import Preset
-from cxrkit.serving.judged_table import JudgedTable, rivals_of
+from cxrkit.serving.judged_table import JudgedTable
 
 TABS = ("Operating point", "Calibration", "All findings", "Groups", "Compare", "Saved points")
 SHOWN_TAB = "threshold_tab"
@@ -202,8 +202,7 @@ def compare(judged: JudgedTable, preset: Preset) -> None:
         '<p class="cx-why">Is another model better on the same radiographs? Both rank the same images, so the '
         "difference of their AUROC is told more surely than either of them. Right of 0: the rows above rank better.</p>"
     )
-    others = {f"{t.preset.title}" if t.preset else "": t for t in rivals_of(judged, services.presets())}
-    others |= {f"Uploaded: {t.split}": t for t in judged_rows.uploaded(judged_rows.RIVAL)}
+    others = {f"Uploaded: {t.split}": t for t in judged_rows.uploaded(judged_rows.RIVAL)}
     if judged.images and "image" in judged.table.columns:
         if judged.role == "uploaded":
             judged_rows.upload_widget(
@@ -212,14 +211,12 @@ def compare(judged: JudgedTable, preset: Preset) -> None:
             judged_rows.show_failure(judged_rows.RIVAL)
     else:
         st.html(
-            '<p class="cx-caption">These rows do not name their images (column image), so they cannot be paired.</p>'
+            '<p class="cx-caption">These scores do not say which image they are of, so they cannot be paired. Upload '
+            "the predictions of both models, with a column image, and they are compared here.</p>"
         )
         return
     if not others:
-        st.html(
-            '<p class="cx-caption">No other model was judged on these rows. To compare two, upload the predictions of '
-            "one under <b>Your own predictions</b> above, and those of the other here.</p>"
-        )
+        st.html('<p class="cx-caption">Upload the predictions of the other model for the same images.</p>')
         return
     services.recall("compare_with", next(iter(others)), list(others))
     if st.session_state["compare_with"] not in others:

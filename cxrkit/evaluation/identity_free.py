@@ -7,7 +7,16 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from cxrkit.evaluation.predictions import IMAGE, LOGIT, PROBABILITY, ROW, label_cells, patient_texts, texts
+from cxrkit.evaluation.predictions import (
+    IMAGE,
+    LOGIT,
+    PROBABILITY,
+    ROW,
+    label_cells,
+    patient_texts,
+    probability_cells,
+    texts,
+)
 from cxrkit.evaluation.subgroups import NOT_STATED, variables_of
 
 GROUPS = {"sex": "sex", "age": "age_band", "view": "view_position"}
@@ -59,11 +68,35 @@ def identity_free(table: pd.DataFrame, findings: Sequence[str], alias: Alias) ->
     return pd.DataFrame(kept, index=table.index, dtype=object).rename_axis(index=ROW)
 
 
-def ordinals(names: Sequence[str]) -> list[str]:
-    """Sorted names as numbers from 1; names that are numbers already stand in their own order."""
-    ordered = sorted(names, key=lambda name: name.zfill(20) if name.isdigit() else name)
-    place = {name: str(number) for number, name in enumerate(ordered, start=1)}
-    return [place[name] for name in names]
+def unlinked(table: pd.DataFrame, findings: Sequence[str]) -> pd.DataFrame:
+    """Labels and scores alone, each finding's in an order of its own: by label, then score.
+
+    A line of the result is no row of the table, so that it tells of no radiograph; what is computed finding by finding
+    stays the same.
+
+    Parameters
+    ----------
+    table
+        n rows of text or numbers, with labels and probabilities, and with logits where there are some.
+    findings
+        Those to keep.
+
+    Returns
+    -------
+    pandas.DataFrame
+        n rows of text, numbers with seven significant digits.
+    """
+    kept: dict[str, list[str]] = {}
+    for finding in findings:
+        labels = label_cells(table, finding)
+        scores = probability_cells(table, finding, labels)
+        order = np.lexsort((scores, labels))
+        kept[finding] = ["" if np.isnan(label) else f"{label:.0f}" for label in labels[order]]
+        for column in (PROBABILITY + finding, LOGIT + finding):
+            if column in table.columns:
+                cells = np.asarray(texts(table[column]))[order]
+                kept[column] = [f"{float(cell):.7g}" if cell else "" for cell in cells]
+    return pd.DataFrame(kept, dtype=str).rename_axis(index=ROW)
 
 
 def _renamed(names: list[str], alias: Alias) -> list[str]:

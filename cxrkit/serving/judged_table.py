@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,12 +27,15 @@ from cxrkit.evaluation.schema import EVALUATION, Comparison, Evaluation, Finding
 from cxrkit.evaluation.sweep import REPLICATES, Sweep
 from cxrkit.evaluation.validation import Validation
 from cxrkit.preset import Preset
-from cxrkit.serving.kept_rows import KeptSplit, kept_splits, load_rows
+from cxrkit.serving.kept_scores import KeptSplit, kept_splits, load_scores
 
 LARGEST_FILE, MOST_ROWS, MOST_FINDINGS = 30_000_000, 20_000, 40
 """What a page takes on; scripts/evaluate.py knows no such limits."""
 
 SPARK = 31
+OF_CARD = "validation scores of the card"
+"""Name of the source of `table_of_card`."""
+
 Role = Literal["validation", "evaluation", "uploaded"]
 
 
@@ -110,11 +113,13 @@ class Line:
 
 
 def table_of_kept(preset: Preset, kept: KeptSplit) -> JudgedTable:
-    """The rows that are kept beside a preset's card; raises `ManifestError` where they are not those."""
+    """The scores that are kept beside a preset's card; raises `ManifestError` where they are not those."""
     fitted = {scores.split for scores in preset.validation_scores.values()}
     role: Role = "validation" if kept.split in fitted else "evaluation"
     source = Source(name=kept.source_name, sha256=kept.source_sha256)
-    return JudgedTable(kept.sha256, load_rows(preset, kept), preset.findings, kept.split, role, source, preset)
+    return JudgedTable(
+        kept.sha256, load_scores(preset, kept), preset.findings, kept.split, role, source, preset, images=False
+    )
 
 
 def table_of_card(preset: Preset) -> JudgedTable | None:
@@ -132,7 +137,7 @@ def table_of_card(preset: Preset) -> JudgedTable | None:
         columns[PROBABILITY + finding] = [f"{p:.9g}" for p in (*ones, *zeros)] + blank
     table = pd.DataFrame(columns, dtype=str)
     digest = hashlib.sha256(table.to_csv(index=False).encode()).hexdigest()
-    source = Source(name="validation scores of the card", sha256=digest)
+    source = Source(name=OF_CARD, sha256=digest)
     return JudgedTable(digest, table, findings, kept[findings[0]].split, "validation", source, preset, images=False)
 
 
@@ -274,17 +279,3 @@ def _line(finding: str, labels: npt.NDArray[np.float64], p: npt.NDArray[np.float
 def compare(ours: JudgedTable, theirs: JudgedTable) -> Comparison:
     """Paired difference of AUROC over the images of both; raises `ManifestError` where they cannot be paired."""
     return compare_predictions(ours.table, theirs.table, ours.findings, theirs.source, ours.stamp)
-
-
-def rivals_of(judged: JudgedTable, presets: Mapping[str, Preset]) -> list[JudgedTable]:
-    """Kept rows of other presets that are of the same split of the same table of labels."""
-    if judged.preset is None:
-        return []
-    others = [preset for name, preset in presets.items() if name != judged.preset.name]
-    return [
-        table_of_kept(preset, kept)
-        for preset in others
-        for kept in splits_of(preset)
-        if (kept.source_sha256, kept.split, kept.images) == (judged.source.sha256, judged.split, len(judged.table))
-        and set(preset.findings) & set(judged.findings)
-    ]

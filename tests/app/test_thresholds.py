@@ -110,7 +110,7 @@ def test_the_test_split_warns_against_choosing(desk: AppTest) -> None:
     app = rows.set_value("kept test").run()
     text = page_text(app)
     assert "tuned on the test split" in text
-    assert "624 radiographs of 428 patients" in text
+    assert "624 radiographs, kept, finding by finding" in text
     assert "marked as tuned" not in text, "it starts at the card's own point"
     assert "marked as tuned" in page_text(slider(app).set_value(3).run())
 
@@ -151,7 +151,7 @@ def test_prevalence_changes_what_a_result_means(desk: AppTest) -> None:
         ("Calibration", "fitted on these very rows"),
         ("All findings", "a click on a column sorts"),
         ("Groups", "may miss more in one group"),
-        ("Compare", "No other model was judged on these rows"),
+        ("Compare", "do not say which image they are of"),
         ("Saved points", "None yet."),
     ],
 )
@@ -186,7 +186,7 @@ def test_the_cards_scores_are_enough(bare: AppTest) -> None:
 
 
 def test_altered_rows_are_said_and_the_page_goes_on(rows_folder: Path, desk: AppTest) -> None:
-    path = rows_folder / "pneumonia" / "rows_test.csv"
+    path = rows_folder / "pneumonia" / "scores_test.csv"
     kept = path.read_bytes()
     try:
         path.write_bytes(kept + b"1\n")
@@ -255,7 +255,7 @@ def test_splits_of_a_table_are_offered_one_by_one(desk: AppTest) -> None:
 
 def test_two_tables_are_compared(desk: AppTest) -> None:
     app = open_tab(put(desk, predictions()), "Compare")
-    assert "No other model was judged" in page_text(app)
+    assert "predictions of the other model for the same images" in page_text(app)
     app = put(app, predictions(seed=4), "Predictions of the other model for the same images (CSV)")
     assert not app.exception
     text = page_text(app)

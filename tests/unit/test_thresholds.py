@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -19,27 +18,26 @@ from cxrkit.data.table import parse_table
 from cxrkit.errors import FindingUnknown, ManifestError, OperatingPointMismatch, PredictionsInvalid
 from cxrkit.evaluation.cell_check import SHOWN, check_cells
 from cxrkit.evaluation.costs import Patients, acting_probability, expected_cost, least_cost, of_patients
-from cxrkit.evaluation.identity_free import identity_free, ordinals
+from cxrkit.evaluation.identity_free import identity_free, unlinked
 from cxrkit.evaluation.measures import Stamp
 from cxrkit.evaluation.operating_points import at_threshold
 from cxrkit.evaluation.schema import FittedOn
 from cxrkit.evaluation.splits import fitted_within
 from cxrkit.evaluation.sweep import MOST, Sweep
 from cxrkit.named_points import NamedPoint, from_json, thresholds, to_json, with_point
-from cxrkit.preset import Preset, list_presets
+from cxrkit.preset import Preset
 from cxrkit.serving.judged_table import (
     bench_of,
     compare,
     overview,
     parse_upload,
-    rivals_of,
     splits_of,
     table_of_card,
     table_of_kept,
     table_of_upload,
     template,
 )
-from cxrkit.serving.kept_rows import ROWS, keep_rows, kept_splits, load_rows
+from cxrkit.serving.kept_scores import SCORES, keep_scores, kept_splits, load_scores
 from tests.conftest import REPOSITORY
 
 SHIPPED = REPOSITORY / "weights"
@@ -245,6 +243,11 @@ def test_the_example_is_a_table():
     assert all(line.auroc is not None for line in overview(judged))
 
 
+def ordinals(names):
+    ordered = sorted(names)
+    return [str(ordered.index(name) + 1) for name in names]
+
+
 # -- rows without whom they show ---------------------------------------------------------------
 
 
@@ -268,17 +271,30 @@ def test_shipped_rows_are_those_of_the_recorded_run(name, tmp_path):
     preset, folder = Preset.load(SHIPPED / name), tmp_path / name
     preset.save(folder)
     (folder / "evaluation.json").write_bytes((SHIPPED / name / "evaluation.json").read_bytes())
-    copy, known = Preset.load(folder), {"image", "patient_id", "sex", "age_band", "view_position", "aspect_ratio"}
+    copy = Preset.load(folder)
     assert [kept.split for kept in splits_of(preset)] == [preset.operating_points[0].split, "test"]
     for kept in kept_splits(preset):
         source = kept.source_name, kept.source_sha256
-        assert keep_rows(copy, SHIPPED / name / kept.file, split=kept.split, source=source) == kept
-        rows = load_rows(preset, kept)
+        assert keep_scores(copy, SHIPPED / name / kept.file, split=kept.split, source=source) == kept
+        rows = load_scores(preset, kept)
         assert len(rows) == kept.images
-        for column in ("image", "patient_id"):
-            assert rows[column].str.fullmatch(r"\d+").all()
         scores = {prefix + finding for finding in preset.findings for prefix in ("", "prob_", "logit_")}
-        assert set(rows.columns) <= known | scores
+        assert set(rows.columns) == scores, "neither images nor patients nor groups"
+        for finding in preset.findings:
+            labels, p = (rows[column].astype(float).to_numpy() for column in (finding, f"prob_{finding}"))
+            assert (np.lexsort((p, labels)) == np.arange(len(p))).all(), "each in an order of its own"
+
+
+def test_lines_of_kept_scores_are_no_rows():
+    table = table_of("image,A,prob_A,logit_A,B,prob_B\nx,1,0.25,-1,0,0.75\ny,0,0.5,0,1,0.5\nz,,,,0,0.125\n")
+    kept = unlinked(table, ("A", "B"))
+    assert kept.to_dict("list") == {
+        "A": ["0", "1", ""],
+        "prob_A": ["0.5", "0.25", ""],
+        "logit_A": ["0", "-1", ""],
+        "B": ["0", "0", "1"],
+        "prob_B": ["0.125", "0.75", "0.5"],
+    }
 
 
 def test_rows_of_another_run_are_refused(tmp_path):
@@ -287,35 +303,35 @@ def test_rows_of_another_run_are_refused(tmp_path):
     preset.save(folder)
     (folder / "evaluation.json").write_bytes((SHIPPED / "pneumonia" / "evaluation.json").read_bytes())
     copy = Preset.load(folder)
-    source = SHIPPED / "pneumonia" / "rows_test.csv"
-    first = keep_rows(copy, source, split="test")
-    assert (folder / "rows_test.csv").read_bytes() == source.read_bytes(), "kept rows are kept as they are"
+    source = SHIPPED / "pneumonia" / "scores_test.csv"
+    first = keep_scores(copy, source, split="test")
+    assert (folder / "scores_test.csv").read_bytes() == source.read_bytes(), "kept rows are kept as they are"
     assert kept_splits(copy) == (first,)
     changed = pd.read_csv(source, dtype=str)
     changed.loc[3, "prob_Pneumonia"] = "0.99"
     changed.to_csv(tmp_path / "changed.csv", index=False)
     with pytest.raises(ManifestError, match="not those that evaluation"):
-        keep_rows(copy, tmp_path / "changed.csv", split="test")
+        keep_scores(copy, tmp_path / "changed.csv", split="test")
     with pytest.raises(ManifestError, match="not the validation scores"):
-        keep_rows(copy, source, split="val (cut out of train)", source=("index.csv", "ab"))
+        keep_scores(copy, source, split="val (cut out of train)", source=("index.csv", "ab"))
     with pytest.raises(ManifestError, match="is not named"):
-        keep_rows(copy, SHIPPED / "pneumonia" / "rows_validation.csv", split="val (cut out of train)")
+        keep_scores(copy, SHIPPED / "pneumonia" / "scores_validation.csv", split="val (cut out of train)")
 
 
 def test_altered_or_foreign_rows_are_refused(tmp_path):
     preset = Preset.load(SHIPPED / "pneumonia")
     folder = tmp_path / "pneumonia"
     preset.save(folder)
-    record = json.loads((SHIPPED / "pneumonia" / ROWS).read_text())
-    (folder / ROWS).write_text(json.dumps(record))
+    record = json.loads((SHIPPED / "pneumonia" / SCORES).read_text())
+    (folder / SCORES).write_text(json.dumps(record))
     copy = Preset.load(folder)
-    (folder / "rows_test.csv").write_text("image\n1\n")
+    (folder / "scores_test.csv").write_text("image\n1\n")
     with pytest.raises(ManifestError, match="not those that were kept"):
-        load_rows(copy, kept_splits(copy)[0])
-    (folder / ROWS).write_text(json.dumps({**record, "weights_sha256": "0" * 64}))
+        load_scores(copy, kept_splits(copy)[0])
+    (folder / SCORES).write_text(json.dumps({**record, "weights_sha256": "0" * 64}))
     with pytest.raises(OperatingPointMismatch):
         kept_splits(copy)
-    (folder / ROWS).write_text("{}")
+    (folder / SCORES).write_text("{}")
     with pytest.raises(ManifestError, match="malformed"):
         kept_splits(copy)
 
@@ -375,20 +391,6 @@ def test_two_tables_are_compared_over_their_images():
         compare(ours, table_of_upload(tables[1], lambda names: [f"other {name}" for name in names]))
 
 
-def test_presets_that_were_judged_on_the_same_rows_are_rivals(tmp_path):
-    for name in ("pneumonia", "other"):
-        shutil.copytree(SHIPPED / "pneumonia", tmp_path / name, ignore=shutil.ignore_patterns("*.h5", "*.npz"))
-        dataclasses.replace(Preset.load(tmp_path / name), name=name).save(tmp_path / name)
-    presets = {preset.name: preset for preset in list_presets(tmp_path)}
-    ours = table_of_kept(presets["pneumonia"], splits_of(presets["pneumonia"])[1])
-    (rival,) = rivals_of(ours, presets)
-    assert rival.preset is presets["other"]
-    assert rival.split == "test"
-    same = compare(ours, rival).findings["Pneumonia"]
-    assert (same.difference.value, same.p) == (0, 1)
-    assert rivals_of(ours, {"chestxray14": Preset.load(SHIPPED / "chestxray14")}) == []
-
-
 # -- points with a name ------------------------------------------------------------------------
 
 
@@ -428,11 +430,11 @@ def test_names_are_short_and_plain(name):
 def test_the_script_keeps_rows(tmp_path: Path, capsys):
     import runpy
 
-    main = runpy.run_path(str(REPOSITORY / "scripts" / "keep_rows.py"))["main"]
+    main = runpy.run_path(str(REPOSITORY / "scripts" / "keep_scores.py"))["main"]
     preset = Preset.load(SHIPPED / "pneumonia")
     preset.save(tmp_path / "pneumonia")
-    rows = str(SHIPPED / "pneumonia" / "rows_validation.csv")
+    rows = str(SHIPPED / "pneumonia" / "scores_validation.csv")
     split = ["--split", "val (cut out of train)"]
     assert main([str(tmp_path / "pneumonia"), "--predictions", rows, *split, "--manifest", rows]) == 0
-    assert "626 rows" in capsys.readouterr().out
+    assert "626 radiographs" in capsys.readouterr().out
     assert main([str(tmp_path / "pneumonia"), "--predictions", rows, *split]) == 2

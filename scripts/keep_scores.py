@@ -1,0 +1,46 @@
+"""Keep the scores of a preset's recorded evaluation beside its card, for the page ROC and thresholds.
+
+  keep_scores.py weights/pneumonia --predictions out/pneumonia/predictions.csv --split test
+  keep_scores.py weights/pneumonia --predictions out/val/predictions.csv --split "val (cut out of train)" \\
+      --manifest children.csv
+
+Runs no model. predictions.csv is what scripts/evaluate.py wrote: of the test split it must give every AUROC and every
+confusion matrix of evaluation.json again, of the validation split the scores that the card keeps. What is written
+(scores.json and a CSV per split) holds each finding's labels and scores sorted by themselves: no line is a radiograph.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from cxrkit.errors import CxrError
+from cxrkit.preset import Preset, file_sha256
+from cxrkit.serving.kept_scores import keep_scores
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parse the command line and keep the scores; returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("preset", type=Path, metavar="FOLDER", help="the preset's folder")
+    parser.add_argument("--predictions", type=Path, required=True, metavar="FILE.csv", help="of the recorded run")
+    parser.add_argument("--split", required=True, help="as evaluation.json or the card calls it")
+    parser.add_argument("--manifest", type=Path, metavar="FILE.csv", help="of validation rows: the table of labels")
+    options = parser.parse_args(arguments)
+    source = None
+    if options.manifest is not None:
+        if not options.manifest.is_file():
+            parser.error("the table of labels cannot be opened")
+        source = options.manifest.name, file_sha256(options.manifest)
+    try:
+        kept = keep_scores(Preset.load(options.preset), options.predictions, split=options.split, source=source)
+    except CxrError as error:
+        print(f"{error.message}\n{error.remedy}", file=sys.stderr)
+        return 2
+    print(f"scores of {kept.images:,} radiographs of {kept.split} in {kept.file}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
