@@ -143,9 +143,8 @@ def _row(change: ScoreChange, sides: Sequence[Standing], shown: bool) -> str:
 def _stands(at: Standing) -> str:
     if at.threshold is None:
         return "no operating point"
-    if at.in_doubt:
-        return f"in doubt at {percent(at.threshold)}"
-    return f"{'past' if at.past else 'below'} {percent(at.threshold)}"
+    threshold = percent(at.threshold).replace(" ", "\u00a0")
+    return f"in doubt at {threshold}" if at.in_doubt else f"{'past' if at.past else 'below'} {threshold}"
 
 
 def verdict(change: ScoreChange) -> str:
