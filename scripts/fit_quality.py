@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import argparse
+import functools
 
 from cxrkit.errors import CxrError
 from cxrkit.training.command import add_manifests, public_command
@@ -36,21 +37,26 @@ def main(arguments: list[str] | None = None) -> int:
     )
     for name, number, what in counts:
         parser.add_argument(name, type=int, default=number, metavar="N", help=f"{what} (%(default)s)")
+    parser.add_argument(
+        "--distances-only", action="store_true", help="leave the gate as it is and write how far its radiographs lie"
+    )
     parser.add_argument("--seed", type=int, default=20, metavar="N", help="of every random draw (%(default)s)")
     add_manifests(parser)
     options = parser.parse_args(given)
     if not (sources := getattr(options, "sources", None) or []):
         parser.error("give a --manifest")
-    from cxrkit.training.gate_fitting import Counts, fit_gate  # loads keras: not for --help
+    from cxrkit.training.gate_fitting import Counts, fit_gate, keep_distances  # loads keras: not for --help
     from cxrkit.training.sources import Source
 
+    fit = keep_distances
+    if not options.distances_only:
+        fit = functools.partial(fit_gate, command=public_command(given, "scripts/fit_quality.py"))
     try:
-        fit_gate(
+        fit(
             options.preset,
             [Source(**source) for source in sources],
             Counts(options.training, options.references, options.validation),
             seed=options.seed,
-            command=public_command(given, "scripts/fit_quality.py"),
             tell=lambda line: print(line, flush=True),
         )
     except CxrError as error:

@@ -101,16 +101,7 @@ def fit_gate(folder: Path, sources: Sequence[Source], counts: Counts, *, seed: i
     preset = Preset.load(folder)
     manager = XRayModelManager(dataclasses.replace(preset, quality_gate=None))
     random = np.random.default_rng(seed)
-    parts = [split_source(source, preset, seed) for source in sources]
-    drawn = [_drawn(part, counts.references, random) for part, _ in parts]
-    training = [path for paths in drawn for path in paths[: counts.training]]
-    further = [path for paths in drawn for path in paths[counts.training :]]
-    validation = [path for _, part in parts if part is not None for path in _drawn(part, counts.validation, random)]
-    if len(validation) < 50:
-        raise TrainingError(
-            f"There are {len(validation)} validation radiographs to fix the limits on, fewer than 50.",
-            "Give tables with a split val, or cut one out with --hold-out 0.2.",
-        )
+    parts, training, further, validation = _pictures(preset, sources, counts, seed, random)
     described: list[Floats] = []
     classes: list[int] = []
     phantoms = (phantom(PHANTOM_SEEDS + k).pixels for k in range(PHANTOMS))
@@ -150,6 +141,58 @@ def fit_gate(folder: Path, sources: Sequence[Source], counts: Counts, *, seed: i
     fitted = dataclasses.replace(preset, quality_gate=record)
     fitted.save(folder)
     return fitted
+
+
+def keep_distances(folder: Path, sources: Sequence[Source], counts: Counts, *, seed: int, tell: Tell) -> Preset:
+    """Write into the card how far the validation radiographs of its gate lie, and change nothing else.
+
+    For a gate that was fitted before cards kept this; by the options and the seed that it was fitted with, which draw
+    the same radiographs. What is the largest of their distances follows from the limits, which is checked.
+
+    Raises
+    ------
+    TrainingError
+        The preset has no gate, or these are not the radiographs that fixed its limits.
+    ManifestError
+        A table cannot be read.
+    """
+    preset = Preset.load(folder)
+    manager = XRayModelManager(preset)
+    if manager.gate is None or preset.quality_gate is None:
+        raise TrainingError("The preset has no quality gate.", "Fit one, without --distances-only.")
+    _, _, _, validation = _pictures(preset, sources, counts, seed, np.random.default_rng(seed))
+    tell(f"computing the features of {len(validation)} validation radiographs")
+    held = [
+        manager.describe(manager.runtime.features(manager.preprocess(load_radiograph(path)))) for path in validation
+    ]
+    beside = np.concatenate(held)
+    again = MARGIN * np.quantile(manager.gate.scores(beside)[:, :2], DISTANCE_QUANTILE, axis=0)
+    if not np.allclose(again, manager.gate.limits[:2], rtol=0.01):  # the file keeps the references in float16
+        raise TrainingError(
+            "These are not the radiographs that fixed the limits of the gate.",
+            "Give the options that it was fitted with: they stand in its card.",
+        )
+    record = dataclasses.replace(preset.quality_gate, distances=_distances(manager.gate, beside))
+    kept = dataclasses.replace(preset, quality_gate=record)
+    kept.save(folder)
+    return kept
+
+
+def _pictures(
+    preset: Preset, sources: Sequence[Source], counts: Counts, seed: int, random: np.random.Generator
+) -> tuple[list[tuple[Manifest, Manifest | None]], list[Path], list[Path], list[Path]]:
+    """The parts of the tables; and radiographs to turn, to measure distances from, and to fix the limits on."""
+    parts = [split_source(source, preset, seed) for source in sources]
+    drawn = [_drawn(part, counts.references, random) for part, _ in parts]
+    training = [path for paths in drawn for path in paths[: counts.training]]
+    further = [path for paths in drawn for path in paths[counts.training :]]
+    validation = [path for _, part in parts if part is not None for path in _drawn(part, counts.validation, random)]
+    if len(validation) < 50:
+        raise TrainingError(
+            f"There are {len(validation)} validation radiographs to fix the limits on, fewer than 50.",
+            "Give tables with a split val, or cut one out with --hold-out 0.2.",
+        )
+    return parts, training, further, validation
 
 
 def split_source(source: Source, preset: Preset, seed: int) -> tuple[Manifest, Manifest | None]:

@@ -120,7 +120,7 @@ def test_deep_link_on_a_fresh_server_goes_through_the_router(server: str, browse
     page = open_page(browser, f"{server}/model_info?from=link", 1440, 900)
     page.locator("h2", has_text="Test preset fourteen").wait_for()
     assert page.url == f"{server}/model_info?from=link&preset=fourteen"
-    sync_api.expect(page.locator("[data-testid=stTopNavLink]")).to_have_count(2)
+    sync_api.expect(page.locator("[data-testid=stTopNavLink]")).to_have_count(6)
     page.close()
 
 
