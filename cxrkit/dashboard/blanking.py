@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from cxrkit.charts import overlay
-from cxrkit.dashboard import services
+from cxrkit.dashboard import choices, services
 from cxrkit.radiograph import Radiograph
 from cxrkit.reading import Box
 
@@ -30,12 +30,12 @@ def blank_field(radiograph: Radiograph, copy: overlay.DisplayCopy) -> None:
     with st.popover(label, icon=":material/ink_eraser:", key="blank_field"), st.container(key="blanks"):
         chosen[_SUSPECTED] = st.toggle(
             f"Blank the suspected text ({found})",
-            services.kept(_SUSPECTED, _wanted(radiograph)),
-            key=services.field_key(_SUSPECTED),
+            choices.kept(_SUSPECTED, _wanted(radiograph)),
+            key=choices.field_key(_SUSPECTED),
             disabled=not found,
         )
         own = chosen[_OWN] = st.toggle(
-            "Blank a box of your own", services.kept(_OWN, False), key=services.field_key(_OWN)
+            "Blank a box of your own", choices.kept(_OWN, False), key=choices.field_key(_OWN)
         )
         st.html(_preview(copy, shown))
         if own:
@@ -45,14 +45,14 @@ def blank_field(radiograph: Radiograph, copy: overlay.DisplayCopy) -> None:
                         field,
                         0,
                         100,
-                        services.kept(key, _OWN_BOX[key]),
+                        choices.kept(key, _OWN_BOX[key]),
                         step=1,
                         format="%d %%",
-                        key=services.field_key(key),
+                        key=choices.field_key(key),
                     )
         st.caption("Black in viewer and PNG file; the reading stays as it is. Text can be missed: look yourself.")
     for key, value in chosen.items():  # hidden sliders have no value, and keep what they had
-        services.keep(key, value)
+        choices.keep(key, value)
 
 
 def blanking_caption(boxes: tuple[Box, ...]) -> tuple[str, ...]:
@@ -69,7 +69,7 @@ def _wanted(radiograph: Radiograph) -> bool:
 
 def _chosen(key: str, default: object) -> Any:
     """What a field says, which may have been moved just now, or would say if it were placed."""
-    return st.session_state.get(services.field_key(key), services.kept(key, default))
+    return st.session_state.get(choices.field_key(key), choices.kept(key, default))
 
 
 def _suspected(radiograph: Radiograph) -> tuple[Box, ...]:

@@ -7,7 +7,7 @@ from collections import Counter
 import streamlit as st
 
 from cxrkit.claim import ANSWERS, Checklist, checklist
-from cxrkit.dashboard import services
+from cxrkit.dashboard import choices
 from cxrkit.dashboard.blocks import paragraph, prose_table, section
 from cxrkit.preset import Preset
 
@@ -18,7 +18,7 @@ def claim(preset: Preset) -> None:
     """The table, its counts, and a filter by answer; the answers are for the project with its shipped presets."""
     found = checklist()
     section("CLAIM 2024: how far this project reports what an article should", paragraph(summary(found)))
-    services.recall("claim_answers", list(ANSWERS))
+    choices.recall("claim_answers", list(ANSWERS))
     wanted = st.pills(
         "Show items answered with",
         ANSWERS,
@@ -26,7 +26,7 @@ def claim(preset: Preset) -> None:
         key="claim_answers",
         help="Yes: reported in full. Partly: reported with a gap that is named. No: not done or not reported.",
     )
-    services.keep("claim_answers", wanted)
+    choices.keep("claim_answers", wanted)
     sections = dict.fromkeys(item.section for item in found.items)
     shown = [item for item in found.items if item.answer in wanted]
     if not shown:

@@ -9,7 +9,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from cxrkit.charts.style import number
-from cxrkit.dashboard import films, services
+from cxrkit.dashboard import choices, films, services
 from cxrkit.dashboard.compare_pictures import Shown, film_name, pictures, remarks
 from cxrkit.dashboard.films import Film
 from cxrkit.dashboard.findings_panel import percent, probability
@@ -63,7 +63,7 @@ def _choose_two(readable: Sequence[Film]) -> tuple[Film, Film]:
     for key, default in ((PRIOR, numbers[0]), (CURRENT, numbers[1])):
         if st.session_state.get(key) not in numbers:  # of films that are gone
             st.session_state.pop(key, None)
-        services.recall(key, default, numbers)
+        choices.recall(key, default, numbers)
     _film_field("Prior", PRIOR, numbers, by_number)
     st.button(
         "Swap",
@@ -74,7 +74,7 @@ def _choose_two(readable: Sequence[Film]) -> tuple[Film, Film]:
     )
     _film_field("Current", CURRENT, numbers, by_number)
     for key in (PRIOR, CURRENT):
-        services.keep(key, st.session_state[key])
+        choices.keep(key, st.session_state[key])
     return by_number[st.session_state[PRIOR]], by_number[st.session_state[CURRENT]]
 
 

@@ -10,7 +10,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from cxrkit.card import MINIMUM_POSITIVES
-from cxrkit.dashboard import films, services
+from cxrkit.dashboard import choices, films, services
 from cxrkit.dashboard.compare_pictures import Shown, film_name, pictures, remarks
 from cxrkit.dashboard.films import Film
 from cxrkit.dashboard.findings_panel import percent, probability
@@ -56,10 +56,10 @@ def _choose_film(readable: Sequence[Film]) -> Film:
     numbers = [film.number for film in readable]
     if st.session_state.get(_FILM) not in numbers:
         st.session_state.pop(_FILM, None)
-    services.recall(_FILM, first.number, numbers)
+    choices.recall(_FILM, first.number, numbers)
     by_number = {film.number: film for film in readable}
     number: int = st.selectbox("Radiograph", numbers, format_func=lambda n: film_name(by_number[n]), key=_FILM)
-    services.keep(_FILM, number)
+    choices.keep(_FILM, number)
     return by_number[number]
 
 
@@ -69,7 +69,7 @@ def _choose_models(choice: Choice) -> list[Preset]:
     first = [choice.preset.name, *(name for name in presets if name != choice.preset.name)][:MOST_MODELS]
     if not set(st.session_state.get(_MODELS, ())) <= set(presets):
         st.session_state.pop(_MODELS, None)
-    services.recall(_MODELS, first)
+    choices.recall(_MODELS, first)
     chosen: list[str] = st.multiselect(
         "Models",
         list(presets),
@@ -78,7 +78,7 @@ def _choose_models(choice: Choice) -> list[Preset]:
         max_selections=MOST_MODELS,
         help=f"Up to {MOST_MODELS}, side by side.",
     )
-    services.keep(_MODELS, chosen)
+    choices.keep(_MODELS, chosen)
     return [presets[name] for name in chosen]
 
 

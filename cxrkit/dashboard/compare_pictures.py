@@ -12,7 +12,7 @@ import streamlit as st
 from cxrkit.charts import overlay
 from cxrkit.charts.side_by_side import side_by_side_css
 from cxrkit.charts.viewer import VIEWER_CONFIG
-from cxrkit.dashboard import films, quality_view, services
+from cxrkit.dashboard import choices, films, quality_view, services
 from cxrkit.dashboard.entry import READ, guarded, plain
 from cxrkit.dashboard.films import Film
 from cxrkit.dashboard.findings_panel import percent
@@ -118,9 +118,9 @@ def pictures(
 
 
 def _pictures(shown: Sequence[Shown], findings: list[str], finding: str, key: str, notes: Mapping[str, str]) -> None:
-    services.recall("map_opacity", round(100 * overlay.Look.opacity))
-    services.recall("map_colours", overlay.Look.colour_map, overlay.COLOUR_MAPS)
-    services.recall("map_contour", overlay.Look.contour)
+    choices.recall("map_opacity", round(100 * overlay.Look.opacity))
+    choices.recall("map_colours", overlay.Look.colour_map, overlay.COLOUR_MAPS)
+    choices.recall("map_contour", overlay.Look.contour)
     with st.container(key="compare_controls", horizontal=True, vertical_alignment="center"):
         # The key names the finding: one that was chosen elsewhere must move this field too.
         wanted: str = st.selectbox(
@@ -137,7 +137,7 @@ def _pictures(shown: Sequence[Shown], findings: list[str], finding: str, key: st
         )
         contour = st.toggle("Half-peak contour", key="map_contour")
     for name, value in (("map_opacity", opacity), ("map_colours", colours), ("map_contour", contour)):
-        services.keep(name, value)
+        choices.keep(name, value)
     if wanted != finding:
         choose(wanted)
         st.rerun()

@@ -7,7 +7,7 @@ from typing import Literal
 import streamlit as st
 
 from cxrkit.charts.viewer import empty_viewer
-from cxrkit.dashboard import films, intake, services
+from cxrkit.dashboard import choices, films, intake, services
 from cxrkit.dashboard.compare_films import prior_and_current
 from cxrkit.dashboard.compare_models import models_and_points
 from cxrkit.dashboard.entry import show_error, show_incident
@@ -58,7 +58,7 @@ def comparison(choice: Choice) -> None:
         return
     several = len(readable) > 1
     key = "comparison_of_films" if several else "comparison_of_one_film"  # a second film brings up the first comparison
-    services.recall(key, "films" if several else "models", COMPARISONS)
+    choices.recall(key, "films" if several else "models", COMPARISONS)
     bar = st.container(key="compare_bar", horizontal=True, vertical_alignment="bottom")
     with bar:
         chosen: Comparison | None = st.segmented_control(
@@ -69,7 +69,7 @@ def comparison(choice: Choice) -> None:
             required=True,
             help="Two radiographs of a patient by one model, or one radiograph by several models and operating points.",
         )
-    services.keep(key, chosen)
+    choices.keep(key, chosen)
     if chosen == "models":
         models_and_points(choice, bar)
     elif several:

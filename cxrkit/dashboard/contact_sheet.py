@@ -7,7 +7,7 @@ from html import escape
 import streamlit as st
 
 from cxrkit.charts.window import Window
-from cxrkit.dashboard import services
+from cxrkit.dashboard import choices, services
 from cxrkit.dashboard.findings_panel import percent, probability
 from cxrkit.dashboard.ranking import Standing, rank
 from cxrkit.dashboard.sidebar import Choice, choose
@@ -49,7 +49,7 @@ def verdict(at: Standing) -> str:
 
 def _look_at(finding: str) -> None:
     choose(finding)
-    st.session_state["map_arrangement"] = "beside" if services.kept("map_beside", False) else "one"
+    st.session_state["map_arrangement"] = "beside" if choices.kept("map_beside", False) else "one"
 
 
 def _style(film: str, aspect: float, window: Window, opacity: float) -> str:

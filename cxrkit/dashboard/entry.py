@@ -17,6 +17,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from cxrkit.dashboard import choices
 from cxrkit.errors import CxrError
 from cxrkit.imaging.worker_process import WorkerDefect
 from cxrkit.reading import DISCLAIMER
@@ -82,6 +83,7 @@ def begin(page: str) -> None:
         st.session_state[_WANTED] = (page, st.query_params.to_dict())
         st.switch_page(ROUTER)
         st.stop()
+    choices.turn_to(page)
 
 
 def guarded(work: Callable[..., None]) -> Callable[..., None]:

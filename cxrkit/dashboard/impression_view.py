@@ -7,7 +7,7 @@ from html import escape
 
 import streamlit as st
 
-from cxrkit.dashboard import services
+from cxrkit.dashboard import choices
 from cxrkit.dashboard.ranking import Standing
 from cxrkit.impression import LANGUAGES, impression
 from cxrkit.reading import Reading
@@ -17,13 +17,13 @@ _LANGUAGE = "impression_language"
 
 def chosen_language() -> str:
     """The language that the reader chose for the impression, for whatever else carries it."""
-    services.recall(_LANGUAGE, "en", LANGUAGES)
+    choices.recall(_LANGUAGE, "en", LANGUAGES)
     return str(st.session_state[_LANGUAGE])
 
 
 def impression_block(reading: Reading, standings: Sequence[Standing], rule: str) -> None:
     """The paragraph with its language and a copy to take away."""
-    services.recall(_LANGUAGE, "en", LANGUAGES)
+    choices.recall(_LANGUAGE, "en", LANGUAGES)
     with st.container(key="impression"):
         with st.container(key="impression_head", horizontal=True, vertical_alignment="center"):
             st.html(
@@ -36,7 +36,7 @@ def impression_block(reading: Reading, standings: Sequence[Standing], rule: str)
                 key=_LANGUAGE,
                 label_visibility="collapsed",
             )
-            services.keep(_LANGUAGE, language)
+            choices.keep(_LANGUAGE, language)
             text = impression(reading, standings, rule, language)
             with st.popover("Copy", icon=":material/content_copy:", help="The paragraph as plain text, to copy."):
                 st.code(text, language=None, wrap_lines=True)

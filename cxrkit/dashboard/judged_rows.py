@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from cxrkit.dashboard import blocks, services
+from cxrkit.dashboard import blocks, choices, services
 from cxrkit.dashboard.entry import incident, plain, show_error, show_incident
 from cxrkit.dashboard.intake import forget_file
 from cxrkit.errors import CxrError, PredictionsInvalid
@@ -53,11 +53,11 @@ def choose(preset: Preset) -> JudgedTable | None:
     key = f"rows_of_{preset.name}"
     if st.session_state.get(key) not in offered:
         st.session_state.pop(key, None)
-    services.recall(key, next(iter(offered)), list(offered))
+    choices.recall(key, next(iter(offered)), list(offered))
     choice = st.segmented_control(
         "Rows to look at", list(offered), format_func=lambda o: _title(offered[o]), key=key, required=True
     )
-    services.keep(key, choice)
+    choices.keep(key, choice)
     return offered[str(choice)]
 
 
@@ -211,7 +211,7 @@ def _take(slot: str, preset: Preset) -> None:
             st.session_state.pop(_TIED, None)
             key = f"rows_of_{preset.name}"
             st.session_state[key] = _UPLOADED + tables[0].split
-            services.keep(key, _UPLOADED + tables[0].split)
+            choices.keep(key, _UPLOADED + tables[0].split)
     except CxrError as error:
         failure = error
         st.session_state[_FAILURES] = {**st.session_state.get(_FAILURES, {}), slot: failure}

@@ -10,7 +10,7 @@ from typing import Literal
 
 import streamlit as st
 
-from cxrkit.dashboard import services
+from cxrkit.dashboard import choices
 
 Action = Literal["next_finding", "previous_finding", "next_film", "previous_film", "overlay", "invert"]
 KEYS: dict[Action, tuple[str, str]] = {
@@ -28,7 +28,7 @@ _ON = "keys_on"
 
 def shortcut(action: Action) -> str | None:
     """The key of an action for a button's ``shortcut``, or None where the reader turned keys off."""
-    return KEYS[action][0] if services.kept(_ON, True) else None
+    return KEYS[action][0] if choices.kept(_ON, True) else None
 
 
 def help_of(action: Action) -> str:
@@ -45,8 +45,8 @@ def keyboard_field() -> None:
             for key, meaning in KEYS.values()
         )
         st.html(f'<table class="cx-keys"><caption>Keys on this page</caption>{rows}</table>')
-        on = st.toggle("Use these keys", bool(services.kept(_ON, True)), key=_ON)
+        on = st.toggle("Use these keys", bool(choices.kept(_ON, True)), key=_ON)
         st.caption("They rest while a field has the focus. Tab and Enter reach every button without them.")
-    if on != services.kept(_ON, True):
-        services.keep(_ON, on)
+    if on != choices.kept(_ON, True):
+        choices.keep(_ON, on)
         st.rerun()  # buttons that stand above have their keys, or not, from the start

@@ -12,7 +12,7 @@ from cxrkit.architecture import blocks
 from cxrkit.charts import overlay, tiles
 from cxrkit.charts.drawings import dense_block
 from cxrkit.charts.style import number, percent
-from cxrkit.dashboard import lesson, services
+from cxrkit.dashboard import choices, lesson, services
 from cxrkit.dashboard.lesson import Tile
 from cxrkit.findings import finding_text
 from cxrkit.imaging.convolution import KERNELS, Kernel, respond
@@ -30,13 +30,13 @@ def choose_finding(preset: Preset) -> str:
     """The finding that a section is about, the same in all of them."""
     if len(preset.findings) == 1:
         return preset.findings[0]
-    services.recall("learn_finding", preset.findings[0], preset.findings)
+    choices.recall("learn_finding", preset.findings[0], preset.findings)
     if st.session_state["learn_finding"] not in preset.findings:  # another preset's
         st.session_state["learn_finding"] = preset.findings[0]
     finding = st.selectbox(
         "Finding", preset.findings, format_func=lambda f: finding_text(f).label, key="learn_finding", width=320
     )
-    services.keep("learn_finding", finding)
+    choices.keep("learn_finding", finding)
     return finding
 
 
@@ -58,11 +58,11 @@ def convolution(preset: Preset) -> None:
         "multiplied with its weights and added up. Where the picture looks like the kernel, the answer is large.",
     )
     drawn = {kernel.name: kernel for kernel in KERNELS} | _learned(preset)
-    services.recall("learn_kernel", KERNELS[0].name, drawn)
+    choices.recall("learn_kernel", KERNELS[0].name, drawn)
     if st.session_state["learn_kernel"] not in drawn:  # another preset's
         st.session_state["learn_kernel"] = KERNELS[0].name
     name = st.selectbox("Kernel", list(drawn), key="learn_kernel", width=320)
-    services.keep("learn_kernel", name)
+    choices.keep("learn_kernel", name)
     kernel = drawn[name]
     pixels = to_square(phantom(size=SIDE).pixels, preset.geometry, preset.input_size)
     answer = respond(pixels, kernel.weights)
@@ -102,7 +102,7 @@ def _kernel_table(kernel: Kernel) -> str:
         for weight in line:
             red, green, blue = tiles.ABOVE if weight > 0 else tiles.BELOW
             share = abs(weight) / top if top else 0.0
-            cells += f'<td style="background:rgba({red},{green},{blue},{0.75 * share:.2f})">{_weight(weight)}</td>'
+            cells += f'<td style="background:rgba({red},{green},{blue},{0.42 * share:.2f})">{_weight(weight)}</td>'
         rows += f"<tr>{cells}</tr>"
     height, width = kernel.weights.shape
     small = " cx-kernel-small" if width > 5 else ""
@@ -127,9 +127,9 @@ def densenet(preset: Preset) -> None:
         "came before, and adds a few channels of its own. So features are used again instead of being made anew, and",
         "the layers can be thin.",
     )
-    services.recall("learn_layer", 4)
+    choices.recall("learn_layer", 4)
     shown = st.slider("Layer", 1, 6, key="learn_layer", help="Which layer of the first dense block to look at.")
-    services.keep("learn_layer", shown)
+    choices.keep("learn_layer", shown)
     seen = 64 + 32 * (shown - 1)
     lesson.drawing(
         dense_block(6, 64, 32, shown),

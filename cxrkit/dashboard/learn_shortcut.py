@@ -8,7 +8,7 @@ import streamlit as st
 
 from cxrkit.charts import learn, tiles
 from cxrkit.charts.style import percent
-from cxrkit.dashboard import lesson, services
+from cxrkit.dashboard import choices, lesson, services
 from cxrkit.dashboard.lesson import Tile
 from cxrkit.dashboard.theme import ink
 from cxrkit.findings import finding_text
@@ -30,13 +30,13 @@ def shortcut(preset: Preset) -> None:
     )
     columns = st.columns(2)
     with columns[0]:
-        services.recall("learn_words", WORDS[0], WORDS)
+        choices.recall("learn_words", WORDS[0], WORDS)
         words = st.selectbox("Letters", WORDS, key="learn_words")
-        services.keep("learn_words", words)
+        choices.keep("learn_words", words)
     with columns[1]:
-        services.recall("learn_bright", 100)
+        choices.recall("learn_bright", 100)
         bright = st.slider("Brightness of the letters", 10, 100, step=10, format="%d %%", key="learn_bright")
-        services.keep("learn_bright", bright)
+        choices.keep("learn_bright", bright)
     from cxrkit.model.shortcut import marker_shifts
 
     border = max(MARKER_BAND, preset.border)

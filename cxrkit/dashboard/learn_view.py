@@ -9,7 +9,7 @@ import streamlit as st
 
 from cxrkit.charts import learn
 from cxrkit.charts.pictogram import KINDS, as_address, described, pictogram, sign
-from cxrkit.dashboard import learn_network, learn_shortcut, lesson, services
+from cxrkit.dashboard import choices, learn_network, learn_shortcut, lesson
 from cxrkit.dashboard.blocks import prose_table
 from cxrkit.dashboard.sections import choose_section, next_section
 from cxrkit.dashboard.theme import ink
@@ -38,9 +38,9 @@ def _accuracy(preset: Preset) -> None:
         "Here is a model that always says no. Where a finding is rare it is nearly always right, and it never finds",
         "anybody. Move the prevalence, the share of patients who have the finding.",
     )
-    services.recall("learn_rare", 5.0)
+    choices.recall("learn_rare", 5.0)
     percent = st.slider("Prevalence", 0.5, 60.0, step=0.5, format="%.1f %%", key="learn_rare")
-    services.keep("learn_rare", percent)
+    choices.keep("learn_rare", percent)
     left, right = st.columns(2, gap="large")
     with left:
         lesson.chart(learn.always_no(percent / 100, ink()), "learn_always_no")
@@ -72,10 +72,10 @@ def _prevalence(preset: Preset) -> None:
     values = []
     for column, name, value in zip(columns, ("Sensitivity", "Specificity", "Prevalence"), (*start, 0.05), strict=True):
         widget = f"learn_{name.lower()}_{key}"
-        services.recall(widget, min(max(round(100 * value, 1), 0.1), 100.0))
+        choices.recall(widget, min(max(round(100 * value, 1), 0.1), 100.0))
         with column:
             values.append(st.slider(name, 0.1, 100.0, step=0.1, format="%.1f %%", key=widget, help=_HELP[name]) / 100)
-        services.keep(widget, st.session_state[widget])
+        choices.keep(widget, st.session_state[widget])
     sensitivity, specificity, prevalence = values
     left, right = st.columns(2, gap="large")
     with left:
@@ -117,7 +117,7 @@ def _saturation(preset: Preset) -> None:
     )
     finding = _finding(preset)
     steps = learn_network.steps_of(preset, finding)
-    services.recall("learn_logit", 4.0)
+    choices.recall("learn_logit", 4.0)
     logit = st.slider(
         "Logit",
         -8.0,
@@ -126,7 +126,7 @@ def _saturation(preset: Preset) -> None:
         key="learn_logit",
         help=f"The phantom's own logit of {finding_text(finding).label} is {steps.logit:.2f}.",
     )
-    services.keep("learn_logit", logit)
+    choices.keep("learn_logit", logit)
     left, right = st.columns(2, gap="large")
     with left:
         lesson.chart(learn.sigmoid(logit, ink()), "learn_sigmoid")

@@ -7,7 +7,7 @@ from html import escape
 import streamlit as st
 
 from cxrkit.charts.style import number, percent
-from cxrkit.dashboard import films, services
+from cxrkit.dashboard import choices, films, services
 from cxrkit.dashboard.blocks import paragraph, section
 from cxrkit.dashboard.learn_network import choose_finding
 from cxrkit.findings import finding_text
@@ -31,11 +31,11 @@ def gallery(preset: Preset) -> None:
     own = films.shown_radiograph()
     source = "phantom"
     if own is not None and own.source_format != "phantom":
-        services.recall("mishap_source", "phantom", SOURCES)
+        choices.recall("mishap_source", "phantom", SOURCES)
         source = st.radio(
             "Made of", list(SOURCES), format_func=SOURCES.__getitem__, key="mishap_source", horizontal=True
         )
-        services.keep("mishap_source", source)
+        choices.keep("mishap_source", source)
     finding = choose_finding(preset)
     if source == "own" and own is not None:
         readings = services.on_radiograph(preset, own, read_mishaps)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from cxrkit.dashboard import services
+from cxrkit.dashboard import choices
 
 QUERY = "section"
 
@@ -25,7 +25,7 @@ def choose_section(page: str, titles: Mapping[str, str]) -> str:
     asked, said = st.query_params.get(QUERY), f"{key}_said"
     if asked in titles and asked != st.session_state.get(said):  # a link was opened, or the browser went back
         st.session_state[key] = asked
-    services.recall(key, names[0], names)
+    choices.recall(key, names[0], names)
     with st.container(key=f"sections_{page}"):
         chosen = st.pills(
             "Sections of this page",
@@ -36,7 +36,7 @@ def choose_section(page: str, titles: Mapping[str, str]) -> str:
             label_visibility="collapsed",
         )
     assert chosen is not None  # a choice is required
-    services.keep(key, chosen)
+    choices.keep(key, chosen)
     if asked != chosen and (asked is not None or chosen != names[0]):  # an address without it means the first
         st.query_params[QUERY] = chosen
     st.session_state[said] = chosen

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import streamlit as st
 
@@ -20,7 +20,7 @@ from cxrkit.charts import contact_sheet as contact_sheet_chart
 from cxrkit.charts import overlay
 from cxrkit.charts import side_by_side as side_by_side_chart
 from cxrkit.charts import viewer as viewer_chart
-from cxrkit.dashboard import films
+from cxrkit.dashboard import choices, films
 from cxrkit.errors import PresetNotFound
 from cxrkit.imaging import worker
 from cxrkit.imaging.burned_in import find_text
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 CHOSEN_FINDING = "chosen_finding"  # session key: the finding that the reader looks at
 _OVERRIDDEN, _AS_THEY_LIE = "overridden", "as_they_lie"  # refusals, and corrections, that the reader undid
-_CHOICES, _FORGOTTEN = "kept_choices", "choices_forgotten"
 THUMBNAIL_SIDE = 96
 WINDOW = ("map_level", "map_width")  # what is kept: through which window the radiograph is seen
 SWITCHES = ("map_hidden", "picture_inverted")  # session keys: what the buttons above the picture switched
@@ -93,46 +92,6 @@ def _manager(folder: str, card_sha256: str, _preset: Preset) -> XRayModelManager
 
 def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-# -- the reader's choices ----------------------------------------------------------------------
-
-
-def recall(key: str, default: object, allowed: Collection[object] = ()) -> None:
-    """Set a widget, before it is placed, to what it was when the reader last saw it.
-
-    Streamlit forgets every widget that the current page does not show.
-    """
-    if key not in st.session_state:
-        kept = st.session_state.get(_CHOICES, {}).get(key, default)
-        st.session_state[key] = kept if not allowed or kept in allowed else default
-
-
-def keep(key: str, value: object) -> None:
-    """Remember a widget's value for `recall`."""
-    st.session_state[_CHOICES] = {**st.session_state.get(_CHOICES, {}), key: value}
-
-
-def kept(key: str, default: object) -> Any:
-    """What `keep` remembered.
-
-    A field in a popover is made with this value, and has its key from `field_key`: the browser places it only when the
-    popover is opened, and then knows what the field was made with, not what session state set it to meanwhile.
-    """
-    return st.session_state.get(_CHOICES, {}).get(key, default)
-
-
-def field_key(key: str) -> str:
-    """Key of a field that is made with what was `kept`: another one after choices were forgotten."""
-    return f"{key}_{st.session_state.get(_FORGOTTEN, 0)}"
-
-
-def forget_choices(*keys: str) -> None:
-    """Let widgets start anew, as for another patient."""
-    for key in keys:
-        st.session_state.pop(key, None)
-    st.session_state[_CHOICES] = {k: v for k, v in st.session_state.get(_CHOICES, {}).items() if k not in keys}
-    st.session_state[_FORGOTTEN] = st.session_state.get(_FORGOTTEN, 0) + 1
 
 
 # -- readings ----------------------------------------------------------------------------------
@@ -206,14 +165,14 @@ def _as_it_lies(weights_sha256: str, *, wanted: bool) -> None:
         mark = _mark(radiograph, weights_sha256)
         others = set(st.session_state.get(_AS_THEY_LIE, ())) - {mark}
         st.session_state[_AS_THEY_LIE] = others | {mark} if wanted else others
-        forget_choices(*BLANKING)  # a box that was placed on the picture would lie elsewhere on it now
+        choices.forget(*BLANKING)  # a box that was placed on the picture would lie elsewhere on it now
 
 
 def forget_patient() -> None:
     """Forget all that was made of the session's radiographs and chosen for them."""
     for key in (_OVERRIDDEN, _AS_THEY_LIE, _READ, CHOSEN_FINDING):
         st.session_state.pop(key, None)
-    forget_choices(*BLANKING, *COMPARED)
+    choices.forget(*BLANKING, *COMPARED)
     reset_window()
     for cache in (
         _reading,
@@ -233,7 +192,7 @@ def reset_window() -> None:
     """Show the radiograph as it is, and its map (also a widget's callback)."""
     for key in SWITCHES:
         st.session_state.pop(key, None)
-    forget_choices(*WINDOW)
+    choices.forget(*WINDOW)
 
 
 def _mark(radiograph: Radiograph, weights_sha256: str) -> str:

@@ -9,7 +9,7 @@ from html import escape
 import streamlit as st
 
 from cxrkit.card import OperatingPoint
-from cxrkit.dashboard import links, named_view, services
+from cxrkit.dashboard import choices, links, named_view, services
 from cxrkit.dashboard.entry import plain
 from cxrkit.dashboard.findings_panel import percent
 from cxrkit.dashboard.ranking import RULES, Rule, default_rule, default_threshold, offered_rules, rank, standing
@@ -49,9 +49,9 @@ def choose_preset() -> Preset:
 
     links.adopt(names)
     with st.sidebar:
-        services.recall("chosen_preset", names[0], names)
+        choices.recall("chosen_preset", names[0], names)
         name = st.selectbox("Model", names, format_func=label, key="chosen_preset")
-        services.keep("chosen_preset", name)
+        choices.keep("chosen_preset", name)
     links.say(preset=name)
     return presets[name]
 
@@ -67,7 +67,7 @@ def choose_model() -> Choice:
         words |= {choice: (plain(named_view.name_of(choice)), meaning) for choice, meaning in named.items()}
         if st.session_state.get("chosen_rule") not in words:  # another preset's
             st.session_state.pop("chosen_rule", None)
-        services.recall("chosen_rule", default_rule(preset), list(words))
+        choices.recall("chosen_rule", default_rule(preset), list(words))
         chosen = st.radio(
             "Operating point",
             list(words),
@@ -75,7 +75,7 @@ def choose_model() -> Choice:
             captions=[meaning for _, meaning in words.values()],
             key="chosen_rule",
         )
-        services.keep("chosen_rule", chosen)
+        choices.keep("chosen_rule", chosen)
     if chosen in named:
         return Choice(preset, "custom", named_view.chosen_thresholds(preset, chosen), named_view.name_of(chosen))
     rule = next(rule for rule in rules if rule == chosen)

@@ -7,7 +7,7 @@ from html import escape
 import streamlit as st
 
 from cxrkit.charts.style import CONFIG, Chart
-from cxrkit.dashboard import services
+from cxrkit.dashboard import choices
 from cxrkit.serving.judged_table import JudgedTable
 
 
@@ -36,4 +36,4 @@ def key_of(judged: JudgedTable, finding: str) -> str:
 def go(key: str, place: int) -> None:
     """Take a threshold (a widget's callback)."""
     st.session_state[key] = place
-    services.keep(key, place)
+    choices.keep(key, place)

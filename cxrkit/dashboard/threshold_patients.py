@@ -8,7 +8,7 @@ import streamlit as st
 
 from cxrkit.charts.pictogram import KINDS, as_address, described, pictogram, sign
 from cxrkit.charts.threshold_costs import costs, decision
-from cxrkit.dashboard import services
+from cxrkit.dashboard import choices
 from cxrkit.dashboard.findings_panel import percent
 from cxrkit.dashboard.theme import ink
 from cxrkit.dashboard.threshold_chart import go, key_of, show
@@ -22,8 +22,8 @@ def assumptions(judged: JudgedTable, finding: str, bench: Bench) -> tuple[float,
     """Prevalence and price of a miss, as the reader sets them."""
     own = 100 * bench.entry.positives / bench.entry.n
     key = f"prevalence {key_of(judged, finding)}"
-    services.recall(key, min(max(round(own, 1), 0.1), 90.0))
-    services.recall("price_of_a_miss", 10)
+    choices.recall(key, min(max(round(own, 1), 0.1), 90.0))
+    choices.recall("price_of_a_miss", 10)
     with st.container(key="assumptions", horizontal=True):
         prevalence = st.slider(
             "Prevalence where you work",
@@ -42,8 +42,8 @@ def assumptions(judged: JudgedTable, finding: str, bench: Bench) -> tuple[float,
             key="price_of_a_miss",
             help="1: both errors weigh the same. 10: one missed finding is as bad as ten needless alarms.",
         )
-    services.keep(key, prevalence)
-    services.keep("price_of_a_miss", miss)
+    choices.keep(key, prevalence)
+    choices.keep("price_of_a_miss", miss)
     return prevalence / 100, miss
 
 

@@ -11,7 +11,7 @@ from cxrkit.card import MINIMUM_POSITIVES
 from cxrkit.charts.calibration import reliability
 from cxrkit.charts.forest import by_subgroup, differences, measure_name, variable_name
 from cxrkit.charts.style import counts
-from cxrkit.dashboard import blocks, judged_rows, named_view, services
+from cxrkit.dashboard import blocks, choices, judged_rows, named_view, services
 from cxrkit.dashboard.entry import guarded, plain, show_error
 from cxrkit.dashboard.theme import ink
 from cxrkit.dashboard.threshold_chart import show
@@ -45,9 +45,9 @@ def page(preset: Preset) -> None:
             f'<p class="cx-caption cx-warn">{escape(counts(bench.entry.n, bench.entry.positives))}: intervals are '
             "wide, and a threshold that is chosen on so few tells little about the next patients.</p>"
         )
-    services.recall(SHOWN_TAB, TABS[0], TABS)
+    choices.recall(SHOWN_TAB, TABS[0], TABS)
     tabs = st.tabs(TABS, key=SHOWN_TAB, on_change="rerun")
-    services.keep(SHOWN_TAB, st.session_state[SHOWN_TAB])
+    choices.keep(SHOWN_TAB, st.session_state[SHOWN_TAB])
     views: tuple[Callable[[], None], ...] = (
         lambda: desk(judged, finding, bench),
         lambda: calibration(finding, bench.entry, judged),
@@ -66,7 +66,7 @@ def _finding(judged: JudgedTable) -> str:
     """The finding, the same as on Read where the rows have it."""
     key = f"threshold_finding_{len(judged.findings)}_{judged.key[:8]}"
     start = st.session_state.get(services.CHOSEN_FINDING)
-    services.recall(key, start if start in judged.findings else judged.findings[0], judged.findings)
+    choices.recall(key, start if start in judged.findings else judged.findings[0], judged.findings)
     lines = {line.finding: line for line in services.all_findings(judged)}
 
     def label(finding: str) -> str:
@@ -80,7 +80,7 @@ def _finding(judged: JudgedTable) -> str:
         key=key,
         disabled=len(judged.findings) == 1,
     )
-    services.keep(key, finding)
+    choices.keep(key, finding)
     return finding
 
 
@@ -176,11 +176,11 @@ def groups(finding: str, entry: FindingEvaluation) -> None:
         st.html('<p class="cx-caption">These rows do not say to which groups they belong (sex, age, view, shape).</p>')
         return
     keys = ["auroc", *dict.fromkeys(k for g in entry.subgroups.values() for one in g.groups for k in one.rates)]
-    services.recall("group_measure", keys[0], keys)
+    choices.recall("group_measure", keys[0], keys)
     if st.session_state["group_measure"] not in keys:
         st.session_state["group_measure"] = keys[0]
     measure = st.selectbox("Measure", keys, format_func=measure_name, key="group_measure")
-    services.keep("group_measure", measure)
+    choices.keep("group_measure", measure)
     chart = by_subgroup(entry, measure, ink())
     if chart is None:
         st.html('<p class="cx-caption">No group has at least 10 rows with and 10 without the finding.</p>')
@@ -218,7 +218,7 @@ def compare(judged: JudgedTable, preset: Preset) -> None:
     if not others:
         st.html('<p class="cx-caption">Upload the predictions of the other model for the same images.</p>')
         return
-    services.recall("compare_with", next(iter(others)), list(others))
+    choices.recall("compare_with", next(iter(others)), list(others))
     if st.session_state["compare_with"] not in others:
         st.session_state["compare_with"] = next(iter(others))
     other = st.selectbox("Compare with", list(others), format_func=plain, key="compare_with")

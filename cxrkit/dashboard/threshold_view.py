@@ -8,7 +8,7 @@ import streamlit as st
 
 from cxrkit.charts.style import ON_DARK
 from cxrkit.charts.thresholds import mark_css
-from cxrkit.dashboard import named_view, services, threshold_patients
+from cxrkit.dashboard import choices, named_view, services, threshold_patients
 from cxrkit.dashboard.entry import guarded
 from cxrkit.dashboard.findings_panel import percent
 from cxrkit.dashboard.ranking import RULES
@@ -63,9 +63,9 @@ def desk(judged: JudgedTable, finding: str, bench: Bench) -> None:
     if sweep is None:
         no_sweep(finding, bench)
         return
-    services.recall("threshold_view", VIEWS[0], VIEWS)
+    choices.recall("threshold_view", VIEWS[0], VIEWS)
     view = st.segmented_control("View", VIEWS, key="threshold_view", required=True, label_visibility="collapsed")
-    services.keep("threshold_view", view)
+    choices.keep("threshold_view", view)
     st.html(f'<p class="cx-why">{_LEADS[str(view)]}</p>')
     assumed = threshold_patients.assumptions(judged, finding, bench) if view == VIEWS[2] else None
     _threshold_desk(judged, finding, bench, sweep, None if assumed is None else assumed[0])
@@ -108,7 +108,7 @@ def _threshold(judged: JudgedTable, finding: str, bench: Bench, sweep: Sweep) ->
     key, last = key_of(judged, finding), len(sweep.thresholds) - 1
     points = bench.entry.operating_points
     start = points["youden"].threshold if "youden" in points else float(sweep.thresholds[last // 2])
-    services.recall(key, sweep.nearest(start), range(last + 1))
+    choices.recall(key, sweep.nearest(start), range(last + 1))
     words = [percent(threshold) for threshold in sweep.thresholds.tolist()]
     place: int = st.select_slider(
         "Threshold on the probability",
@@ -129,7 +129,7 @@ def _threshold(judged: JudgedTable, finding: str, bench: Bench, sweep: Sweep) ->
                 args=(key, sweep.nearest(point.threshold)),
                 help=f"{percent(point.threshold)}, fitted on {point.fitted_on.split}.{unsure}",
             )
-    services.keep(key, place)
+    choices.keep(key, place)
     return place
 
 

@@ -9,7 +9,7 @@ import streamlit as st
 
 from cxrkit.charts import overlay
 from cxrkit.charts.window import NARROWEST, Window
-from cxrkit.dashboard import services
+from cxrkit.dashboard import choices, services
 from cxrkit.dashboard.keyboard import help_of, shortcut
 from cxrkit.dashboard.ranking import rank
 from cxrkit.dashboard.sidebar import Choice, choose
@@ -52,8 +52,8 @@ class View:
 
 def controls(reading: Reading, choice: Choice, finding: str) -> View:
     """Place the row; choosing another finding starts the page anew."""
-    services.recall(_OPACITY, round(100 * overlay.Look.opacity))
-    services.recall(_ARRANGEMENT, "one", ARRANGEMENTS)
+    choices.recall(_OPACITY, round(100 * overlay.Look.opacity))
+    choices.recall(_ARRANGEMENT, "one", ARRANGEMENTS)
     with st.container(key="controls", horizontal=True, vertical_alignment="center"):
         wanted = _finding_field(reading, choice, finding)
         arrangement = st.segmented_control(
@@ -72,19 +72,19 @@ def controls(reading: Reading, choice: Choice, finding: str) -> View:
             "Opacity", 0, 100, step=5, format="opacity %d %%", key=_OPACITY, label_visibility="collapsed"
         )
     for key, value in ((_ARRANGEMENT, arrangement), (_OPACITY, opacity), (_COLOURS, colours), (_CONTOUR, contour)):
-        services.keep(key, value)
+        choices.keep(key, value)
     if wanted != finding:
         choose(wanted)
     chosen = st.session_state.get(services.CHOSEN_FINDING, finding)
     if chosen != finding and chosen in reading.explanations:  # by this row or by the contact sheet
         st.rerun()
     if arrangement != "all":
-        services.keep("map_beside", arrangement == "beside")
+        choices.keep("map_beside", arrangement == "beside")
     return View(
         overlay.Look(colours, opacity / 100, contour),
         window,
         hidden=bool(st.session_state.get(_HIDDEN, False)),
-        beside=bool(services.kept("map_beside", False)),
+        beside=bool(choices.kept("map_beside", False)),
         all_maps=arrangement == "all",
     )
 
@@ -159,12 +159,12 @@ def _map_fields() -> tuple[str, bool]:
     colours = st.selectbox(
         "Colours of the map",
         names,
-        names.index(str(services.kept(_COLOURS, overlay.Look.colour_map))),
+        names.index(str(choices.kept(_COLOURS, overlay.Look.colour_map))),
         key=_COLOURS,
     )
     contour = st.toggle(
         "Half-peak contour",
-        bool(services.kept(_CONTOUR, overlay.Look.contour)),
+        bool(choices.kept(_CONTOUR, overlay.Look.contour)),
         key=_CONTOUR,
         help="Line where the map falls to half of its strongest value.",
     )
@@ -174,14 +174,14 @@ def _map_fields() -> tuple[str, bool]:
 def _window_fields() -> Window:
     least = round(100 * NARROWEST)
     fields = {
-        key: st.slider(label, low, 100, int(kept), 1, format="%d %%", key=services.field_key(key), help=meaning)
+        key: st.slider(label, low, 100, int(kept), 1, format="%d %%", key=choices.field_key(key), help=meaning)
         for label, low, key, kept, meaning in (
-            ("Window width", least, _WIDTH, services.kept(_WIDTH, 100), "Share of the greys from black to white."),
-            ("Window level", 0, _LEVEL, services.kept(_LEVEL, 50), "The grey in the middle of the window."),
+            ("Window width", least, _WIDTH, choices.kept(_WIDTH, 100), "Share of the greys from black to white."),
+            ("Window level", 0, _LEVEL, choices.kept(_LEVEL, 50), "The grey in the middle of the window."),
         )
     }
     for key, value in fields.items():
-        services.keep(key, value)
+        choices.keep(key, value)
     inverted = bool(st.session_state.get(_INVERTED, False))
     window = Window(fields[_LEVEL] / 100, fields[_WIDTH] / 100, inverted)
     st.button(
