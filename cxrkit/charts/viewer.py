@@ -154,14 +154,11 @@ def _overlay_uri(values: Floats, covered: npt.NDArray[np.bool_], colour_map: str
     return data_uri(encoded.tobytes(), "webp")
 
 
-def _joined(outlines: Sequence[npt.NDArray[np.float64]]) -> tuple[list[float | None], list[float | None]]:
-    """All outlines as one line with gaps."""
-    x: list[float | None] = []
-    y: list[float | None] = []
-    for line in outlines:
-        x += [round(float(v), 1) for v in line[:, 0]] + [None]
-        y += [round(float(v), 1) for v in line[:, 1]] + [None]
-    return x, y
+def _joined(outlines: Sequence[npt.NDArray[np.float64]]) -> tuple[Floats, Floats]:
+    """All outlines as one line with gaps; as arrays, which plotly takes without a look at each number."""
+    gap = np.full((1, 2), np.nan)
+    line = np.concatenate([part for outline in outlines for part in (outline, gap)] or [gap]).astype(np.float32)
+    return line[:, 0], line[:, 1]
 
 
 def _size(height: int, width: int, long_side: int) -> tuple[int, int]:

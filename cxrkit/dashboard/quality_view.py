@@ -69,7 +69,8 @@ def remarks(reading: Reading) -> None:
         )
     warned = [i.message for i in quality.issues if i.severity == "warn" and i.code not in ("inverted", "rotated")]
     if warned := [*reading.warnings, *warned]:
-        st.warning(_lines(warned), icon=":material/warning:")
+        with st.container(key="warned"):
+            st.warning(_lines(warned), icon=":material/warning:")
 
 
 def steps(corrections: Iterable[Correction]) -> str:

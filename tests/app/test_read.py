@@ -273,6 +273,18 @@ def test_reading_and_choices_survive_a_visit_to_another_page(app: AppTest, uploa
     assert app.toggle(key="map_contour").value is False
 
 
+def test_choices_survive_where_two_pages_show_the_same_field(app: AppTest, upload: Upload) -> None:
+    """To Streamlit they are two fields, and the second one would come up at its first option."""
+    upload(app, phantom_png(size=128), "a.png")
+    for page in ("compare", "batch", "compare", "read"):
+        app.switch_page(f"pages/{page}.py").run()
+        assert app.radio[0].value == "youden"
+        assert app.selectbox(key="chosen_preset").value == "mixed"
+    app.radio[0].set_value("rule-in").run()
+    app.switch_page("pages/batch.py").run()
+    assert app.radio[0].value == "rule-in"
+
+
 def test_only_the_radiograph_that_is_shown_is_kept(app: AppTest, upload: Upload) -> None:
     seen = []
     for seed in (0, 1):
