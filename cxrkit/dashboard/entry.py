@@ -40,6 +40,7 @@ _log = logging.getLogger(__name__)
 def route() -> None:
     """Set up the page, choose it by the address, and run it. Called by ``streamlit_app.py`` alone."""
     _keep_uploads_in_memory()
+    _keep_networks_ready()
     st.set_page_config(page_title="cxrkit", page_icon=str(_ICON), layout="wide")
     pages = {
         READ: st.Page(READ, title="Read", icon=":material/radiology:", default=True),
@@ -69,6 +70,20 @@ def _keep_uploads_in_memory() -> None:
     from starlette.formparsers import MultiPartParser
 
     MultiPartParser.spool_max_size = 2**31  # maxUploadSize is the limit
+
+
+def _keep_networks_ready() -> None:
+    """Have Streamlit leave Keras alone: after every run it clears the session, and all that TensorFlow has prepared.
+
+    The next reading then took 0.8 s longer, whoever's it was. Models are built once and kept, so nothing piles up.
+    """
+    from streamlit.runtime.scriptrunner import script_runner
+
+    script_runner._clean_problem_modules = _leave_alone
+
+
+def _leave_alone() -> None:
+    """Stands in for what Streamlit does to Keras and matplotlib, which is used by nobody here."""
 
 
 def begin(page: str) -> None:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 CHOSEN_FINDING = "chosen_finding"  # session key: the finding that the reader looks at
+DRAWN = "drawn_picture"  # session key: what the viewer showed last
 _OVERRIDDEN, _AS_THEY_LIE = "overridden", "as_they_lie"  # refusals, and corrections, that the reader undid
 THUMBNAIL_SIDE = 96
 WINDOW = ("map_level", "map_width")  # what is kept: through which window the radiograph is seen
@@ -170,7 +171,7 @@ def _as_it_lies(weights_sha256: str, *, wanted: bool) -> None:
 
 def forget_patient() -> None:
     """Forget all that was made of the session's radiographs and chosen for them."""
-    for key in (_OVERRIDDEN, _AS_THEY_LIE, _READ, CHOSEN_FINDING):
+    for key in (_OVERRIDDEN, _AS_THEY_LIE, _READ, CHOSEN_FINDING, DRAWN):
         st.session_state.pop(key, None)
     choices.forget(*BLANKING, *COMPARED)
     reset_window()

@@ -8,7 +8,7 @@ import streamlit as st
 
 from cxrkit.card import MINIMUM_POSITIVES
 from cxrkit.charts.viewer import empty_viewer
-from cxrkit.dashboard import films, intake
+from cxrkit.dashboard import films, intake, services
 from cxrkit.dashboard.entry import plain, show_error, show_incident
 from cxrkit.dashboard.findings_panel import axis_html, doubt_help, lead, percent, row_html
 from cxrkit.dashboard.impression_view import impression_block
@@ -87,10 +87,17 @@ def reading_view(radiograph: Radiograph, reading: Reading, choice: Choice, findi
     """Radiograph with map on the left, findings on the right (below it on a narrow screen)."""
     with st.container(key="reading", horizontal=True):
         left, right = st.container(key="picture"), st.container(key="findings")
-    with right:  # first: numbers reach the reader before the picture is composed
+    drawn = f"{radiograph.key} {reading.weights_sha256}"
+    known = st.session_state.get(services.DRAWN) == drawn
+    st.session_state[services.DRAWN] = drawn
+    if known:  # another finding: its map is a line of style, and what the reader asked for
+        with left:
+            picture(radiograph, reading, choice, finding)
+    with right:  # else first: numbers reach the reader before the picture is composed
         _findings(reading, choice, finding)
-    with left:
-        picture(radiograph, reading, choice, finding)
+    if not known:
+        with left:
+            picture(radiograph, reading, choice, finding)
 
 
 def _findings(reading: Reading, choice: Choice, finding: str) -> None:

@@ -273,6 +273,18 @@ def test_reading_and_choices_survive_a_visit_to_another_page(app: AppTest, uploa
     assert app.toggle(key="map_contour").value is False
 
 
+def test_what_tensorflow_has_prepared_is_kept_between_runs(
+    app: AppTest, upload: Upload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Streamlit clears the session of Keras after each run, which costs the next reading most of a second."""
+    import keras
+
+    cleared: list[None] = []
+    monkeypatch.setattr(keras.backend, "clear_session", lambda: cleared.append(None))
+    upload(app, phantom_png(size=128), "a.png")
+    assert cleared == []
+
+
 def test_choices_survive_where_two_pages_show_the_same_field(app: AppTest, upload: Upload) -> None:
     """To Streamlit they are two fields, and the second one would come up at its first option."""
     upload(app, phantom_png(size=128), "a.png")
