@@ -6,6 +6,7 @@
 first_page    from the address to a page that takes a file, on a warm server, in a fresh browser window (median)
 upload        from choosing a DICOM file of 5 million pixels, 16 bits, to the findings on the screen (median)
 transfer      what server and page exchange for one choice of a finding, operating point or opacity (the largest, MB)
+changes       from a click on a finding, and from a step of the opacity, to the frame with the new map (95th percentiles)
 sessions      from upload to findings while ten readers in windows of their own upload at once (95th percentile)
 memory        what the server holds more after 200 readings than after the first 20 (MB)
 
@@ -33,10 +34,24 @@ BOUNDS = {
     "first_page_s": 3.0,
     "upload_s": 1.5,
     "transfer_mb": 1.5,
+    "finding_p95_s": 0.15,
+    "opacity_p95_s": 0.15,
     "sessions_p95_s": 3.0,
     "memory_growth_mb": 50.0,
 }
-MEASURES = ("first_page", "upload", "transfer", "sessions", "memory")
+MEASURES = ("first_page", "upload", "transfer", "changes", "sessions", "memory")
+WAIT_FOR_CHANGE = """
+([what, target]) => { window.cxTook = (async () => {
+  const images = () => [...document.querySelectorAll('.st-key-viewport image')];
+  const look = () => images().map(image => getComputedStyle(image).opacity).join();
+  const before = look(), pressed = new Promise(done => addEventListener('keydown', done, {once: true, capture: true}));
+  if (what === 'click') [...document.querySelectorAll('button')].find(b => b.textContent.includes(target)).click();
+  else await pressed;
+  const start = performance.now();
+  while (look() === before && performance.now() - start < 10000) await new Promise(requestAnimationFrame);
+  return (performance.now() - start) / 1000;
+})(); }
+"""
 PATIENCE = 120_000  # ms
 PIXELS_SIDE = 2263  # 5.12 million, as 2500 x 2048
 
@@ -149,6 +164,33 @@ def transfer(browser, address: str, folder: Path, pid: int) -> dict[str, float]:
         moved.append((reader.moved - before) / 1e6)
     reader.context.close()
     return {"transfer_mb": max(moved)}
+
+
+def changes(browser, address: str, folder: Path, pid: int) -> dict[str, float]:
+    """See the head of this file."""
+    reader = Reader(browser, address)
+    reader.open()
+    file = folder / "changes.png"
+    file.write_bytes(phantom_png(seed=11, size=1024))
+    reader.upload(file)
+    reader.rest()
+    page, found, slid = reader.page, [], []
+    for finding in ("Mass", "Nodule", "Pneumothorax", "Consolidation", "Emphysema", "Fibrosis") * 4:
+        page.evaluate(WAIT_FOR_CHANGE, ["click", f"Show {finding} on"])
+        found.append(page.evaluate("window.cxTook"))
+        reader.rest()
+    for k in range(24):
+        page.evaluate(WAIT_FOR_CHANGE, ["key", ""])
+        page.locator(".st-key-map_opacity input[type=range]").press("ArrowRight" if k % 2 else "ArrowLeft")
+        slid.append(page.evaluate("window.cxTook"))
+        reader.rest()
+    reader.context.close()
+    return {
+        "finding_median_s": statistics.median(found),
+        "finding_p95_s": statistics.quantiles(found, n=20)[-1],
+        "opacity_median_s": statistics.median(slid),
+        "opacity_p95_s": statistics.quantiles(slid, n=20)[-1],
+    }
 
 
 def sessions(browser, address: str, folder: Path, pid: int) -> dict[str, float]:
