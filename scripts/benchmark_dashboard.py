@@ -6,7 +6,7 @@
 first_page    from the address to a page that takes a file, on a warm server, in a fresh browser window (median)
 upload        from choosing a DICOM file of 5 million pixels, 16 bits, to the findings on the screen (median)
 transfer      what server and page exchange for one choice of a finding, operating point or opacity (the largest, MB)
-changes       from a click on a finding, and from a step of the opacity, to the frame with the new map (95th percentiles)
+changes       from a click on a finding, or a step of the opacity, to the frame with the new map (95th percentiles)
 sessions      from upload to findings while ten readers in windows of their own upload at once (95th percentile)
 memory        what the server holds more after 200 readings than after the first 20 (MB)
 

@@ -12,7 +12,6 @@ from scripts.take_screenshots import dashboard
 from tests.browser.test_dashboard import open_page, sync_api, wait_until_idle, wait_until_warm, widths
 
 pytestmark = pytest.mark.timeout(180)
-QUICK = 0.150  # seconds to another map or opacity, of 95 in 100
 SIDES = ".st-key-viewport .imagelayer:has(image)"
 
 
