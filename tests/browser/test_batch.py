@@ -16,7 +16,7 @@ from scripts.take_screenshots import dashboard
 from tests.browser.test_dashboard import open_page, sync_api, wait_until_idle
 from tests.browser.test_every_page import SHOTS, check, settle
 
-pytestmark = pytest.mark.timeout(200)  # as in test_every_page, and a server of its own to start
+pytestmark = pytest.mark.timeout(240)  # as in test_every_page, and a server of its own to start
 SECRET = "Doe_Jane_4711"
 PICTURES = [phantom_png(seed=k, size=256) for k in range(4)]
 

@@ -35,7 +35,7 @@ sync_api = pytest.importorskip("playwright.sync_api") if os.environ.get("CI") !=
 if sync_api is None:
     from playwright import sync_api  # type: ignore[no-redef]
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(180)
 SECONDS = 1000
 VISIBLE_WITHIN = 1.5  # seconds from choosing the file to the findings
 

@@ -16,7 +16,7 @@ from scripts.take_screenshots import dashboard
 from tests.browser.test_dashboard import open_page, sync_api, wait_until_idle, widths
 from tests.conftest import REPOSITORY
 
-pytestmark = pytest.mark.timeout(150)
+pytestmark = pytest.mark.timeout(240)
 
 PAGES = sorted(path.stem for path in (REPOSITORY / "pages").glob("*.py"))
 SHOTS = REPOSITORY / "out" / "screenshots"

@@ -19,7 +19,7 @@ from cxrkit.serving.reading_report import Report, compose, to_html
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(180)
 
 
 @pytest.fixture(scope="module")
