@@ -76,7 +76,7 @@ def test_a_page_without_a_radiograph(server: str, browser: sync_api.Browser, nam
     page = open_page(browser, server if name == "read" else f"{server}/{name}", *SIZES[size], scheme=scheme)
     settle(page)
     if name in TAKES_FILES:
-        sync_api.expect(page.get_by_role("button", name="Upload").first).to_be_visible()
+        sync_api.expect(page.get_by_test_id("stFileUploader").first).to_be_visible()
     check(page, f"{name}_{size}_{scheme}")
     page.close()
 
