@@ -4,8 +4,8 @@ Over one socket where a child can be handed one, else over a pair of pipes. A so
 system call. Through a pipe it takes hundreds, and after each the server's thread waits anew for its turn
 (the interpreter's lock), which takes up to 5 ms while another thread computes.
 
-Where the system has files in memory (Linux), bytes that fit go through one that both ends map, which takes a third of
-a socket's processor time. Its size is sealed, for a process whose mapping another one cuts off dies of the next access.
+Where the system has files in memory (Linux), bytes that fit go through one that both ends map, which takes less
+processor time than a socket. Its size is sealed: a process whose mapping another one cuts off dies of the next access.
 """
 
 from __future__ import annotations
