@@ -142,7 +142,7 @@ class PredictionsInvalid(ManifestError):
         A sentence for each of the first problems, by row and column; what stands in a cell is never quoted.
     """
 
-    def __init__(self, message: str, remedy: str, problems: tuple[str, ...]) -> None:
+    def __init__(self, message: str, remedy: str, problems: tuple[str, ...] = ()) -> None:
         super().__init__(message, remedy)
         self.problems = tuple(problem.translate(_CONTROL) for problem in problems)
 
