@@ -140,8 +140,8 @@ def test_upload_read_choose_and_download(server: str, browser: sync_api.Browser,
     sync_api.expect(threshold).to_have_text("30.0 %")
 
     page.get_by_role("button", name="Show Mass on the radiograph").click()
-    sync_api.expect(page.locator(".cx-row.is-shown .cx-name")).to_have_text("Mass")
-    sync_api.expect(page.locator(".cx-side-title")).to_have_text("Mass at this operating point")
+    sync_api.expect(page.locator(".cx-row.is-shown .cx-name")).to_have_text(["Mass"])
+    sync_api.expect(page.locator(".cx-side-title")).to_have_text(["Mass at this operating point"])
     wait_for_layers(page, [["1", "0.45"], ["1"]])
 
     wait_until_idle(page)
@@ -177,7 +177,7 @@ def test_upload_read_choose_and_download(server: str, browser: sync_api.Browser,
     page.get_by_text("Half-peak contour").click()
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Show Pleural effusion on the radiograph").click()
-    sync_api.expect(page.locator(".cx-row.is-shown .cx-name")).to_have_text("Pleural effusion")
+    sync_api.expect(page.locator(".cx-row.is-shown .cx-name")).to_have_text(["Pleural effusion"])
     wait_for_layers(page, [["1", "0.45"], []])  # another map, no contour, and the zoom stays
     redrawn = page.locator(".st-key-viewport image").first.bounding_box()
     assert redrawn

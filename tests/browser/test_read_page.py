@@ -63,8 +63,9 @@ def shown(page: sync_api.Page) -> str:
 
 
 def choose(page: sync_api.Page, label: str) -> None:
+    """Show a finding and wait until its row alone is marked; while the page is drawn anew two may be."""
     page.get_by_role("button", name=f"Show {label} on the radiograph").click()
-    sync_api.expect(page.locator(".cx-row.is-shown .cx-name")).to_have_text(label)
+    sync_api.expect(page.locator(".cx-row.is-shown .cx-name")).to_have_text([label])
     wait_until_idle(page)
 
 
@@ -171,10 +172,10 @@ def test_keys_go_through_findings_and_leave_a_field_alone(page: sync_api.Page) -
     here = order.index(shown(page))
     page.keyboard.press("j")
     expected = page.locator(".cx-row.is-shown .cx-name")
-    sync_api.expect(expected).to_have_text(order[(here + 1) % 14])
+    sync_api.expect(expected).to_have_text([order[(here + 1) % 14]])
     wait_until_idle(page)
     page.keyboard.press("k")
-    sync_api.expect(expected).to_have_text(order[here])
+    sync_api.expect(expected).to_have_text([order[here]])
     wait_until_idle(page)
     field = page.locator(".st-key-finding_field input")
     field.focus()
@@ -195,12 +196,12 @@ def test_a_link_opens_the_finding_and_a_reload_keeps_the_choices(
     assert "finding=Mass" in page.url
     choose(page, "Nodule")
     page.go_back()
-    sync_api.expect(page.locator(".cx-row.is-shown .cx-name")).to_have_text("Mass")
+    sync_api.expect(page.locator(".cx-row.is-shown .cx-name")).to_have_text(["Mass"])
     page.reload()
     wait_until_warm(
         page
     )  # a reload is a new session: the radiograph is gone, as the decision says, the choices are not
-    sync_api.expect(page.locator(".cx-side-title")).to_have_text("Mass at this operating point")
+    sync_api.expect(page.locator(".cx-side-title")).to_have_text(["Mass at this operating point"])
     assert page.get_by_role("radio", name="Screening").is_checked()
     read(page, scans[0])
     assert shown(page) == "Mass"
