@@ -22,12 +22,19 @@ with status 2. Any other exception is a defect of cxrkit and is reported as an i
     |   `-- ImportRefused          weights from elsewhere that cannot be taken over as they are
     |-- AddressRefused             a web address that must not be opened
     |-- RemoteUnavailable          a web address where no file can be had
+    |-- RequestError               what was asked over HTTP cannot be answered
+    |   |-- BadRequest             a body, a field or a header is malformed
+    |   |-- NotSignedIn            no token, or a wrong one
+    |   |-- RequestTimeout         the body does not arrive in time
+    |   |-- TooManyRequests        more within a minute than one client may ask
+    |   `-- Overloaded             more at the same time than this computer can read
     |-- FindingUnknown             the model has no such finding
     |-- DisplayUnknown             the file has no such display
     |-- ManifestError              a table of images and labels cannot be used
     |   `-- PredictionsInvalid     cells of a predictions table are wrong, each named by row and column
     |-- TrainConfigError           train_config.json is missing, stale or inconsistent
     |-- TrainingError              a training run cannot start or go on
+    |-- ScoringError               a run over many files cannot start or go on
     |-- ExtraMissing               an optional package is not installed
     `-- DownloadError              a public data set cannot be fetched
         |-- SourceUnreachable      no network, or its server does not answer or says no
@@ -121,6 +128,30 @@ class RemoteUnavailable(CxrError):
     """At a web address no file can be had: nobody answers in time, or not with a file."""
 
 
+class RequestError(CxrError):
+    """What was asked over HTTP cannot be answered."""
+
+
+class BadRequest(RequestError):
+    """A body, a field or a header of a request is malformed."""
+
+
+class NotSignedIn(RequestError):
+    """A request came without a token, or with a wrong one."""
+
+
+class RequestTimeout(RequestError):
+    """The body of a request did not arrive in time."""
+
+
+class TooManyRequests(RequestError):
+    """One client asks more within a minute than it may."""
+
+
+class Overloaded(RequestError):
+    """More is asked at the same time than this computer can read."""
+
+
 class FindingUnknown(CxrError):
     """The model does not know the finding."""
 
@@ -153,6 +184,10 @@ class TrainConfigError(CxrError):
 
 class TrainingError(CxrError):
     """A training run cannot start or cannot go on."""
+
+
+class ScoringError(CxrError):
+    """A run over many files cannot start or cannot go on."""
 
 
 class ExtraMissing(CxrError):
