@@ -12,6 +12,7 @@ from cxrkit.dashboard.blocks import bullets, pairs, paragraph, section, table
 from cxrkit.dashboard.doubt_card import doubt_html
 from cxrkit.dashboard.findings_panel import percent
 from cxrkit.dashboard.ranking import RULES
+from cxrkit.dashboard.repeatability_card import repeatability_html
 from cxrkit.findings import finding_text
 from cxrkit.lung_card import LUNGS, load_card
 from cxrkit.preset import Preset
@@ -43,6 +44,7 @@ def performance(preset: Preset) -> None:
     section("Operating points", _operating_points(preset))
     section("Calibration", _calibration(preset))
     section("Doubt", doubt_html(preset))
+    section("Repeatability", repeatability_html(preset))
 
 
 def architecture(preset: Preset) -> list[tuple[str, str]]:

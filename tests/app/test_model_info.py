@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -10,9 +11,11 @@ import pytest
 from pydicom import uid
 from streamlit.testing.v1 import AppTest
 
+from cxrkit.dashboard.repeatability_card import repeatability_html
 from cxrkit.imaging import dicom
 from cxrkit.imaging.phantom import phantom_png
 from cxrkit.preset import Preset
+from cxrkit.repeatability import Repeatability, RepeatabilityLimit
 from cxrkit.training_log import Epoch, Run, TrainingLog, save_log
 from tests.app.conftest import page_text
 from tests.conftest import REPOSITORY
@@ -194,3 +197,22 @@ def test_no_page_runs_without_the_router(page: str) -> None:
     assert page_text(alone) == ""
     assert not alone.selectbox
     assert alone.session_state["page_wanted_before_the_router"][0] == f"pages/{page}.py"
+
+
+def test_repeatability_is_told_with_its_count_and_command(info: AppTest, app_folder: Path) -> None:
+    """On the scale of the delivered probability, which is the raw logit times the slope of its calibration."""
+    assert "Not measured for these weights, so Compare calls no change one" in section(info, "performance")
+    mixed = Preset.load(app_folder / "mixed")
+    slope = mixed.calibration["Mass"].slope
+    limit = RepeatabilityLimit("Mass", 1 / slope, 0.8 / slope, 1.2 / slope, 0.943)
+    record = Repeatability(
+        ("rotation <up> to 2 degrees",), "val", 1185, 6, (limit,), mixed.weights_sha256, 20, "python measure.py <mixed>"
+    )
+    html = repeatability_html(dataclasses.replace(mixed, repeatability=record))
+    for part in (
+        "n = 1,185 radiographs of the split val were read 6 times each",
+        "<li>rotation &lt;up&gt; to 2 degrees</li>",
+        "<code>python measure.py &lt;mixed&gt;</code> (seed 20)",
+        "<td>±1.00 (0.80 to 1.20)</td><td>26.9 % to 73.1 %</td><td>94.3 %</td>",
+    ):
+        assert part in html, part
