@@ -8,6 +8,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from cxrkit.errors import CorruptFile, RadiographError, TooLarge, UnsupportedFormat
 from cxrkit.imaging.decode import MAX_BYTES, most_decoded
@@ -98,6 +99,44 @@ def entries(data: bytes, looks_right: Callable[[bytes], bool], most: int) -> Ite
         yield head + rest
 
 
+def open_archive(path: Path) -> zipfile.ZipFile:
+    """An archive of any size, of which only the directory is read.
+
+    Raises
+    ------
+    CorruptFile
+        It cannot be opened, or is damaged.
+    """
+    try:
+        return zipfile.ZipFile(path)
+    except _DAMAGED:
+        raise _damaged() from None
+
+
+def unpack(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    """One member of an open archive.
+
+    Raises
+    ------
+    CorruptFile
+        It is damaged.
+    TooLarge
+        It has more than `cxrkit.imaging.decode.MAX_BYTES` bytes, whatever the directory says.
+    UnsupportedFormat
+        It is encrypted.
+    """
+    if info.flag_bits & 1:
+        raise _encrypted()
+    try:
+        with archive.open(info) as stream:
+            data = stream.read(MAX_BYTES + 1)
+    except _DAMAGED:
+        raise _damaged() from None
+    if len(data) > MAX_BYTES:
+        raise _too_large()
+    return data
+
+
 def heads(data: bytes) -> Iterator[bytes | None]:
     """The first `HEAD` bytes of each member, None for a damaged one; raises as `entries` does."""
     for archive, info in _listed(data):
@@ -123,10 +162,12 @@ def _listed(data: bytes) -> Iterator[tuple[zipfile.ZipFile, zipfile.ZipInfo]]:
             if info.is_dir():
                 continue
             if info.flag_bits & 1:
-                raise UnsupportedFormat(
-                    "The archive is protected by a password.", "Unpack it, and choose the radiograph itself."
-                )
+                raise _encrypted()
             yield archive, info
+
+
+def _encrypted() -> UnsupportedFormat:
+    return UnsupportedFormat("The archive is protected by a password.", "Unpack it, and choose the radiograph itself.")
 
 
 def _damaged() -> CorruptFile:

@@ -112,7 +112,7 @@ def _of_file(source: str | os.PathLike[str] | bytes, name: str, wanted: _Wanted)
         data = source
         check_bytes(len(data))
     else:
-        data = _read(source)
+        data = read_bytes(source)
         name = name or os.fspath(source)
     if not data:
         raise UnsupportedFormat("The file is empty.", "Copy or export the file again.")
@@ -209,7 +209,7 @@ def _files(folder: Path, listed: Iterable[tuple[str, ...]]) -> Iterator[bytes]:
         for names in (parts, tuple(part.lower() for part in parts)):
             path = folder.joinpath(*names)
             if path.is_file():
-                yield _read(path)
+                yield read_bytes(path)
                 break
 
 
@@ -227,8 +227,16 @@ def is_dicom(data: bytes) -> bool:
     return len(data) > 8 and (little or big)
 
 
-def _read(path: str | os.PathLike[str]) -> bytes:
-    """Bytes of a regular file; the size is looked at first, and again while reading."""
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
+    """Bytes of a regular file.
+
+    Raises
+    ------
+    RadiographError
+        It cannot be opened, or is no regular file.
+    TooLarge
+        It has more than `cxrkit.imaging.decode.MAX_BYTES` bytes.
+    """
     refusal = RadiographError("The file cannot be opened.", "Check that it exists and that you may read it.")
     try:
         if not Path(path).is_file():  # a pipe or a device could block for ever

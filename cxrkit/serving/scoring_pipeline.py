@@ -1,0 +1,289 @@
+"""Files in, rows out: decoding goes on while the network is at work, within bounds on what lies in memory."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from cxrkit.errors import CxrError, TooLarge
+from cxrkit.imaging.loading import load_radiograph
+from cxrkit.imaging.worker import Pool
+from cxrkit.preset import Preset
+from cxrkit.radiograph import Radiograph
+from cxrkit.reading import Reading
+from cxrkit.serving.scoring_rows import failure_row, reading_row, to_table
+from cxrkit.serving.scoring_sources import Entry, Source
+
+MOST_BYTES = 2**29
+"""Bytes of pixels of a batch at most, unless one picture has more; and again as many that wait to be in one."""
+
+Floats = npt.NDArray[np.float32]
+Tick = Callable[[Sequence[str]], None]
+"""Told the outcomes of files as they become known."""
+
+I = TypeVar("I")  # noqa: E741 - of what goes in
+O = TypeVar("O")  # noqa: E741 - of what comes out
+
+
+class _Trunk(Protocol):
+    def features(self, tensor: Floats) -> Floats:
+        """(n, S, S, 3) -> (n, H, W, K)."""
+        ...
+
+
+class Model(Protocol):
+    """What a run needs of a model; `cxrkit.model.manager.XRayModelManager` is one."""
+
+    preset: Preset
+    runtime: _Trunk
+
+    def preprocess(self, radiograph: Radiograph) -> Floats:
+        """(1, S, S, 3)."""
+        ...
+
+    def read_features(self, features: Floats, radiograph: Radiograph) -> Reading:
+        """A reading of (1, H, W, K), as the picture lies."""
+        ...
+
+    def read(self, radiograph: Radiograph, *, correct: bool = True) -> Reading:
+        """A reading, with the picture put into place."""
+        ...
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Files that are scored together and whose rows are kept together."""
+
+    number: int
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True)
+class How:
+    """How files are scored.
+
+    Attributes
+    ----------
+    batch
+        Files per pass of the network.
+    correct
+        Whether pictures that lie wrongly are put into place.
+    override
+        Whether what is refused is read, too.
+    decoders
+        Files that are decoded at the same time.
+    trusted
+        Whether decoding happens in threads of this process, which a hostile file can end; else in processes.
+    """
+
+    batch: int = 16
+    correct: bool = True
+    override: bool = False
+    decoders: int = min(4, os.cpu_count() or 1)
+    trusted: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class _Prepared:
+    """A file on its way to the network, or why it does not get there."""
+
+    chunk: Chunk
+    entry: Entry
+    sha256: str | None = None
+    radiograph: Radiograph | None = None
+    tensor: Floats | None = None
+    error: CxrError | None = None
+    code: str = ""
+
+    @property
+    def size(self) -> int:
+        """Bytes in memory."""
+        return 0 if self.radiograph is None else int(self.radiograph.pixels.nbytes)
+
+
+class Scorer:
+    """A model that scores files of a source. One thread calls it at a time.
+
+    Parameters
+    ----------
+    model, source, how
+        See there.
+    """
+
+    def __init__(self, model: Model, source: Source, how: How) -> None:
+        self._model, self._source, self._how = model, source, how
+        self._pool = None if how.trusted else Pool(how.decoders)
+
+    def close(self) -> None:
+        """End the processes that decode."""
+        if self._pool is not None:
+            self._pool.close()
+
+    def tables(self, chunks: Iterable[Chunk], tick: Tick | None = None) -> Iterator[tuple[int, pa.Table]]:
+        """Number and rows of each chunk, in their order.
+
+        A batch lies within a chunk, so that what is computed of a file does not depend on where a run began.
+        """
+        rows: list[dict[str, Any]] = []
+        for chunk, more in self._rows(chunks):
+            if tick is not None:
+                tick([row["outcome"] for row in more])
+            rows += more
+            if len(rows) == len(chunk.entries):
+                yield chunk.number, to_table(rows, self._model.preset)
+                rows = []
+
+    def _rows(self, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, list[dict[str, Any]]]]:
+        """Rows by batches. What follows the network is done beside the network's next batch."""
+        files = ((chunk, entry) for chunk in chunks for entry in chunk.entries)
+        waiting: tuple[Chunk, Future[list[dict[str, Any]]]] | None = None
+        with ThreadPoolExecutor(1, "after") as after:
+            for batch in self._batches(in_order(self._prepare, files, self._how.decoders, 2 * self._how.batch)):
+                tensors = [one.tensor for one in batch if one.tensor is not None]
+                features = self._model.runtime.features(np.concatenate(tensors)) if tensors else None
+                if waiting is not None:
+                    yield waiting[0], waiting[1].result()
+                waiting = batch[0].chunk, after.submit(self._read, batch, features)
+            if waiting is not None:
+                yield waiting[0], waiting[1].result()
+
+    def _batches(self, files: Iterator[_Prepared]) -> Iterator[list[_Prepared]]:
+        batch: list[_Prepared] = []
+        for one in files:
+            full = len(batch) == self._how.batch or sum(other.size for other in batch) + one.size > MOST_BYTES
+            if batch and (full or one.chunk is not batch[0].chunk):
+                yield batch
+                batch = []
+            batch.append(one)
+        if batch:
+            yield batch
+
+    def _prepare(self, file: tuple[Chunk, Entry]) -> _Prepared:
+        chunk, entry = file
+        sha256 = None
+        try:
+            data = self._source.read(entry)
+            sha256 = hashlib.sha256(data).hexdigest()
+            radiograph = self._decoded(data, entry.file)
+            return _Prepared(chunk, entry, sha256, radiograph, self._model.preprocess(radiograph))
+        except CxrError as error:
+            # a copy: the frames of the one that was raised hold the file
+            return _Prepared(chunk, entry, sha256, error=type(error)(error.message, error.remedy))
+        except MemoryError:
+            return _Prepared(chunk, entry, sha256, error=TooLarge("The memory did not suffice.", "Score it alone."))
+        except Exception as error:
+            return _Prepared(chunk, entry, sha256, error=_defect(error), code="Defect")
+
+    def _decoded(self, data: bytes, name: str) -> Radiograph:
+        if self._pool is None:
+            return load_radiograph(data, name=name)
+        radiograph: Radiograph = self._pool.load(data, name)
+        return radiograph
+
+    def _read(self, batch: Sequence[_Prepared], features: Floats | None) -> list[dict[str, Any]]:
+        rows, place = [], 0
+        for one in batch:
+            if one.error is not None:
+                row = failure_row(one.entry.file, one.sha256, one.error, self._model.preset, one.code)
+            else:
+                assert features is not None
+                assert one.radiograph is not None
+                row = self._row(one, one.radiograph, features[place : place + 1])
+                place += 1
+            rows.append(row)
+        return rows
+
+    def _row(self, one: _Prepared, radiograph: Radiograph, features: Floats) -> dict[str, Any]:
+        try:
+            reading = self._model.read_features(features, radiograph)
+            if reading.quality.proposed:  # hardly ever, so that it may cost two more passes
+                reading = self._model.read(radiograph, correct=self._how.correct)
+            if reading.quality.refused and self._how.override:
+                reading = reading.override()
+            return reading_row(one.entry.file, radiograph, reading)
+        except CxrError as error:
+            return failure_row(one.entry.file, one.sha256, error, self._model.preset)
+        except Exception as error:
+            return failure_row(one.entry.file, one.sha256, _defect(error), self._model.preset, "Defect")
+
+
+def _defect(error: Exception) -> CxrError:
+    return CxrError(
+        f"Reading this file met a defect of cxrkit ({type(error).__name__}).",
+        "Report it with the version of cxrkit and the kind of file; the other files are not concerned.",
+    )
+
+
+def in_order(work: Callable[[I], O], items: Iterable[I], threads: int, ahead: int) -> Iterator[O]:
+    """Results in the order of the items, computed by threads, at most `ahead` items and `MOST_BYTES` in advance.
+
+    Parameters
+    ----------
+    work
+        Gives something with a ``size`` in bytes; what it raises is raised here.
+    """
+    hold = _Hold()
+    waiting: deque[Future[O]] = deque()
+    source = iter(items)
+
+    def done(number: int, item: I) -> O:
+        result = work(item)
+        hold.take(number, result.size)  # type: ignore[attr-defined]
+        return result
+
+    with ThreadPoolExecutor(threads, "decode") as pool:
+        given = 0
+        try:
+            while True:
+                while len(waiting) < ahead and (item := next(source, hold)) is not hold:
+                    waiting.append(pool.submit(done, given, item))  # type: ignore[arg-type]
+                    given += 1
+                if not waiting:
+                    return
+                hold.expect(given - len(waiting))
+                result = waiting.popleft().result()
+                hold.release(result.size)  # type: ignore[attr-defined]
+                yield result
+        finally:
+            hold.open()
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+class _Hold:
+    """Lets results wait to be fetched, up to `MOST_BYTES`. The one that is expected next always passes, and it is
+    at work already when others wait: threads take items in order."""
+
+    def __init__(self) -> None:
+        self._turn = threading.Condition()
+        self._held, self._next, self._open = 0, 0, False
+
+    def take(self, number: int, size: int) -> None:
+        with self._turn:
+            self._turn.wait_for(lambda: self._open or number <= self._next or self._held + size <= MOST_BYTES)
+            self._held += size
+
+    def expect(self, number: int) -> None:
+        with self._turn:
+            self._next = number
+            self._turn.notify_all()
+
+    def release(self, size: int) -> None:
+        with self._turn:
+            self._held -= size
+            self._turn.notify_all()
+
+    def open(self) -> None:
+        """Nobody fetches any more."""
+        with self._turn:
+            self._open = True
+            self._turn.notify_all()

@@ -1,0 +1,61 @@
+"""A model for tests of scoring: what it says follows from the pixels alone, and it is there at once."""
+
+from __future__ import annotations
+
+import time
+from types import SimpleNamespace
+
+import numpy as np
+
+from cxrkit.quality import QualityIssue, QualityReport
+from cxrkit.reading import FindingScore, Prediction, Reading
+
+FINDINGS = ("Effusion", "Mass")
+
+
+def preset(weights: str = "a" * 64, slope: float = 1.0) -> SimpleNamespace:
+    """What scoring looks at of a card."""
+    card = dict(input_size=8, geometry="squash", intensity="unit", border=0.0, quality_gate=None, doubt=None)
+    more = dict(calibration={"Effusion": slope}, notice="Made up.", name="made-up", folder="")
+    return SimpleNamespace(findings=FINDINGS, weights_sha256=weights, **card, **more)
+
+
+class PixelModel:
+    """Its logits are the mean and the corner of the picture; pictures that are nearly black are refused.
+
+    Parameters
+    ----------
+    seconds
+        How long the network takes for a batch.
+    """
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.preset, self.runtime, self.seconds = preset(), self, seconds
+        self.batches: list[int] = []
+
+    def preprocess(self, radiograph):
+        return np.array([[radiograph.pixels.mean(), radiograph.pixels[0, 0]]], np.float32)
+
+    def features(self, tensor):
+        self.batches.append(len(tensor))
+        time.sleep(self.seconds)
+        return tensor
+
+    def read_features(self, features, radiograph, proposed=("invert",)):
+        mean, corner = map(float, features[0])
+        issues = (QualityIssue("under-exposed", "refuse"),) if mean < 0.1 else ()
+        quality = QualityReport(issues, proposed=proposed if corner > 0.99 else ())
+        scores = {"Effusion": FindingScore(mean, mean - 1), "Mass": FindingScore(corner, corner - 1)}
+        sums = (self.preset.name, self.preset.weights_sha256, radiograph.sha256)
+        return Reading(Prediction(scores), {}, quality, radiograph.notes, (), *sums)
+
+    def read(self, radiograph, *, correct=True):
+        reading = self.read_features(self.preprocess(radiograph), radiograph, ())
+        return reading if not correct else _turned(reading)
+
+
+def _turned(reading):
+    import dataclasses
+
+    quality = QualityReport((QualityIssue("inverted", "correct"),), correction=("invert",))
+    return dataclasses.replace(reading, quality=quality)
