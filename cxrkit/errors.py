@@ -28,6 +28,7 @@ with status 2. Any other exception is a defect of cxrkit and is reported as an i
     |   |-- RequestTimeout         the body does not arrive in time
     |   |-- TooManyRequests        more within a minute than one client may ask
     |   `-- Overloaded             more at the same time than this computer can read
+    |-- ServingError               a server cannot be started as it is configured
     |-- FindingUnknown             the model has no such finding
     |-- DisplayUnknown             the file has no such display
     |-- ManifestError              a table of images and labels cannot be used
@@ -150,6 +151,10 @@ class TooManyRequests(RequestError):
 
 class Overloaded(RequestError):
     """More is asked at the same time than this computer can read."""
+
+
+class ServingError(CxrError):
+    """A server cannot be started as it is configured."""
 
 
 class FindingUnknown(CxrError):

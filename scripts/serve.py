@@ -1,26 +1,40 @@
-"""Answer over HTTP, on this machine alone: GET /health lists the presets and what can be decoded.
+"""Read radiographs over HTTP: a form at /, what programs may ask at /docs.
 
-serve.py --port 8600, then: curl http://127.0.0.1:8600/health
+serve.py, then: curl -F file=@radiograph.dcm http://127.0.0.1:8600/v1/readings
+
+Only this computer is answered, unless CXRKIT_API_TOKEN holds a token of 16 characters or more: then --host 0.0.0.0
+answers others, too, that send it ("Authorization: Bearer ..."). CXRKIT_API_QUEUE (64) is how many requests are worked
+on or wait, CXRKIT_API_RATE (0: without limit) how many one address may send per minute, CXRKIT_ALLOW_URLS which hosts
+radiographs may be fetched from. TLS is for a proxy in front. An interrupt finishes what is being read. Not a medical
+device: for research and teaching only.
 """
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse the command line and serve until interrupted; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen at (default: %(default)s)")
     parser.add_argument("--port", type=int, default=8600, help="default: %(default)s")
     options = parser.parse_args(arguments)
-    import uvicorn
+    from cxrkit.errors import CxrError
 
-    from cxrkit.serving.rest import app
+    try:
+        from cxrkit.serving.rest.server import serve
 
-    # Only loopback: there is no access control yet.
-    uvicorn.run(app, host="127.0.0.1", port=options.port, log_level="warning", access_log=False)
+        serve(options.host, options.port)
+    except CxrError as error:
+        print(f"{error.message}\n{error.remedy}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:  # which uvicorn raises again when all is finished
+        pass
     return 0
 
 

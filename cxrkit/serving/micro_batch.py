@@ -13,12 +13,15 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from cxrkit.errors import Overloaded
+
+if TYPE_CHECKING:
+    from cxrkit.model.runtimes import Runtime
 
 Floats = npt.NDArray[np.float32]
 
@@ -27,16 +30,6 @@ MOST_TOGETHER = 16
 
 PATIENCE = 0.003
 """Seconds that a picture waits for others; while a batch is computed the next ones gather without waiting."""
-
-
-class Runtime(Protocol):
-    """What computes feature maps; those of `cxrkit.model.runtimes` do."""
-
-    name: str
-
-    def features(self, tensor: Floats) -> Floats:
-        """(n, S, S, 3) -> (n, H, W, K)."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +67,7 @@ class MicroBatch:
         on_batch: Callable[[int], None] | None = None,
     ) -> None:
         self.name = runtime.name
+        self.precision = runtime.precision
         self._runtime = runtime
         self._most = most
         self._patience = patience

@@ -19,7 +19,7 @@ POISON = -1.0
 class Fake:
     """Doubles what it gets and keeps the sizes; with a picture of `POISON` in the batch it fails as a whole."""
 
-    name = "fake"
+    name, precision = "fake", "float32"
 
     def __init__(self) -> None:
         self.sizes: list[int] = []

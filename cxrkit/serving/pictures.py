@@ -1,0 +1,53 @@
+"""A map over its radiograph as a picture that explains itself wherever it goes: for the API and for scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cxrkit.charts import overlay
+from cxrkit.findings import finding_text
+from cxrkit.imaging.burned_in import find_text
+from cxrkit.radiograph import Radiograph
+from cxrkit.reading import Reading
+from cxrkit.serving.records import remarks
+
+
+def map_pictures(
+    upright: Radiograph, reading: Reading, findings: Sequence[str], long_side: int = overlay.LONG_SIDE
+) -> dict[str, bytes]:
+    """PNG files of the radiograph with the map of each finding, with a caption and without any metadata.
+
+    Parameters
+    ----------
+    upright
+        The radiograph as it was read: ``corrected(radiograph, reading.quality.correction)``.
+    reading
+        With explanations.
+    findings
+        Which maps; one without positive evidence shows the radiograph alone, and its caption says so.
+    long_side
+        Of the picture, in pixels.
+
+    Text that seems to be burned into the picture is black in all of them: it may name the patient.
+    """
+    boxes = find_text(upright.pixels)
+    copy = overlay.blank(overlay.display_copy(upright, long_side), boxes)
+    return {
+        finding: overlay.overlay_png(copy, reading.explanations[finding], _captions(reading, finding, len(boxes)))
+        for finding in findings
+    }
+
+
+def _captions(reading: Reading, finding: str, blanked: int) -> tuple[str, ...]:
+    explanation, rows = reading.explanations[finding], reading.explanations[finding].map.shape
+    shown = f"Grad-CAM, {rows[0]} x {rows[1]}: where the model looked, not the outline of a lesion."
+    if not explanation.has_positive_evidence:
+        shown = "No positive evidence: there is no map to show."
+    lines = [
+        f"{finding_text(finding).label}: {reading.prediction[finding]:.1%}. {shown}",
+        f"{reading.preset} {reading.weights_sha256[:8]}, image {reading.radiograph_sha256[:8]}. {reading.notice}",
+        " ".join(remarks(reading.quality.to_dict())),
+        f"{blanked} suspected text {'boxes' if blanked > 1 else 'box'} blanked in this picture." if blanked else "",
+        reading.disclaimer,
+    ]
+    return tuple(filter(None, lines))

@@ -1,0 +1,125 @@
+"""What a person sees of the API: a form to send one file, its answer, and the description. Plain pages, no script."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, Request
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.responses import HTMLResponse, Response
+
+from cxrkit.charts.overlay import data_uri
+from cxrkit.errors import CxrError, Overloaded
+from cxrkit.findings import finding_text
+from cxrkit.preset import Preset, list_presets
+from cxrkit.reading import DISCLAIMER
+from cxrkit.serving.pictures import map_pictures
+from cxrkit.serving.public_address import AllowedHosts
+from cxrkit.serving.records import remarks
+from cxrkit.serving.rest.problems import status_of
+from cxrkit.serving.rest.readings import Read, record
+from cxrkit.serving.rest.routes import Services, services
+from cxrkit.serving.rest.schemas import ReadingQuery
+
+router = APIRouter(include_in_schema=False)
+
+_FOLDER = Path(__file__).with_name("templates")
+_POLICY = (
+    "default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+_templates = Environment(loader=FileSystemLoader(_FOLDER), autoescape=True, undefined=StrictUndefined)
+_PICTURE = 900  # long side, in pixels
+
+
+@router.get("/")
+def form(request: Request) -> Response:
+    """The form."""
+    return _form_page(services(request))
+
+
+@router.post("/")
+async def answer(request: Request) -> Response:
+    """The reading of the file that the form sent, or the form again with what is wrong."""
+    served = services(request)
+    try:
+        with served.turns.turn() as turn:
+            body = await served.body(request, turn)
+            query = ReadingQuery(
+                preset=body.fields.get("preset", "")[:64],
+                rule="youden",
+                all_the_same="all_the_same" in body.fields,
+                as_it_lies="as_it_lies" in body.fields,
+            )
+            done = await served.read(body, query)
+            return await served.readers.read(_answer_page, done, query)
+    except CxrError as error:
+        response = _form_page(served, error)
+        if isinstance(error, Overloaded):
+            response.headers["Retry-After"] = "1"
+        return response
+
+
+@router.get("/docs")
+def description(request: Request) -> Response:
+    """The OpenAPI description for a person."""
+    return _page("docs.html.jinja", described=request.app.openapi(), token=bool(services(request).settings.token))
+
+
+@router.get("/style.css")
+def style() -> Response:
+    """The style sheet of these pages."""
+    return Response((_FOLDER / "style.css").read_bytes(), media_type="text/css")
+
+
+def _form_page(served: Services, error: CxrError | None = None) -> Response:
+    presets: tuple[Preset, ...] = ()
+    try:
+        presets = list_presets(served.settings.weights)
+    except CxrError as unusable:
+        error = error or unusable
+    status = 200 if error is None else status_of(error)
+    megabytes = served.settings.largest // 2**20
+    return _page("form.html.jinja", status, presets=presets, error=error, megabytes=megabytes)
+
+
+def _answer_page(done: Read, query: ReadingQuery) -> Response:
+    found = record(done, query)
+    ranked = sorted(found["findings"].items(), key=lambda item: -item[1]["probability"])
+    rows = [_row(finding, entry) for finding, entry in ranked]
+    picture = None
+    if ranked and done.reading.explanations[ranked[0][0]].has_positive_evidence:
+        first = ranked[0][0]
+        picture = data_uri(map_pictures(done.upright, done.reading, [first], _PICTURE)[first], "png")
+    return _page(
+        "answer.html.jinja",
+        reading=found,
+        preset=done.preset,
+        rows=rows,
+        picture=picture,
+        pictured=rows[0]["label"] if rows else "",
+        remarks=[*found["warnings"], *remarks(found["quality"])],
+    )
+
+
+def _row(finding: str, entry: dict[str, Any]) -> dict[str, Any]:
+    point = entry["operating_points"].get("youden")
+    verdict, kind = "no supported threshold", "none"
+    if point is not None and point["in_doubt"]:
+        verdict, kind = f"in doubt at {point['threshold']:.1%}", "doubt"
+    elif point is not None:
+        kind = "past" if point["positive"] else "below"
+        verdict = f"{kind} {point['threshold']:.1%}"
+    return {
+        "label": finding_text(finding).label,
+        "probability": entry["probability"],
+        "interval": entry["interval"],
+        "verdict": verdict,
+        "kind": kind,
+    }
+
+
+def _page(template: str, status: int = 200, **values: Any) -> Response:
+    hosts = bool(AllowedHosts.from_environment())
+    text = _templates.get_template(template).render(disclaimer=DISCLAIMER, urls=hosts, **values)
+    return HTMLResponse(text, status, {"Content-Security-Policy": _POLICY})

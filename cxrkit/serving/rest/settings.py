@@ -1,0 +1,81 @@
+"""How the API is configured: by the environment alone, so that no secret stands in a command line."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import cxrkit.preset
+from cxrkit.errors import ServingError
+from cxrkit.imaging.decode import MAX_BYTES
+
+TOKEN = "CXRKIT_API_TOKEN"
+"""Environment variable: what a client must send as ``Authorization: Bearer ...``; without it only this computer is
+answered."""
+
+QUEUE = "CXRKIT_API_QUEUE"
+"""Environment variable: requests that are worked on or wait at the same time; further ones are answered with 503."""
+
+RATE = "CXRKIT_API_RATE"
+"""Environment variable: requests per minute of one address; further ones are answered with 429. 0 is without limit."""
+
+DEMO = "CXRKIT_DEMO"
+"""Environment variable: ``1`` adds the Gradio page at /demo, where Gradio is installed."""
+
+SHORTEST_TOKEN = 16
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the API is started with.
+
+    Attributes
+    ----------
+    token
+        Empty for none: then only connections within this computer are answered.
+    queue, rate
+        See `QUEUE` and `RATE`.
+    demo
+        Whether the Gradio page is wanted.
+    largest
+        Bytes of one request's body.
+    memory
+        Bytes of the bodies of all requests that are worked on.
+    seconds
+        Within which a body must have arrived.
+    folder
+        Of the presets; None for `cxrkit.preset.WEIGHTS`.
+    """
+
+    token: str = ""
+    queue: int = 64
+    rate: int = 0
+    demo: bool = False
+    largest: int = MAX_BYTES
+    memory: int = 2**30
+    seconds: float = 120.0
+    folder: Path | None = None
+
+    @classmethod
+    def from_environment(cls) -> Settings:
+        """As the environment says; raises `ServingError` where it says what cannot be."""
+        token = os.environ.get(TOKEN, "")
+        if token and (len(token) < SHORTEST_TOKEN or not token.isascii() or not token.isprintable() or " " in token):
+            raise ServingError(
+                f"The token in {TOKEN} has fewer than {SHORTEST_TOKEN} characters, or others than plain ones.",
+                'Make one with: python -c "import secrets; print(secrets.token_urlsafe(32))".',
+            )
+        return cls(token, _number(QUEUE, cls.queue, 1), _number(RATE, cls.rate, 0), os.environ.get(DEMO, "") == "1")
+
+    @property
+    def weights(self) -> Path:
+        """Folder of the presets."""
+        return self.folder or cxrkit.preset.WEIGHTS
+
+
+def _number(name: str, default: int, least: int) -> int:
+    text = os.environ.get(name, "").strip() or str(default)
+    if not text.isdecimal() or not least <= int(text) <= 10_000:
+        raise ServingError(f"{name} must be a whole number from {least} to 10,000.", "Correct it, or leave it out.")
+    return int(text)
