@@ -7,8 +7,18 @@ With --json, one JSON object per file and line: file, findings.<finding>.probabi
 .interval, operating_points (those that were fitted on enough cases), dropout (draws, rates and seed of the
 intervals), quality, warnings. A picture that is no usable frontal chest radiograph is refused: quality.refused is
 true, quality.issues say why, and there are no findings. A file that cannot be read gives an object with
-error.message and error.remedy. In both cases the other files are still read, and the exit status is 2. Not a medical
-device: for research and teaching only.
+error.message and error.remedy. In both cases the other files are still read.
+
+  predict.py film.png study.dcm
+  predict.py *.dcm --json > readings.jsonl
+  predict.py film.png --overlay maps --findings Effusion,Mass
+
+With --overlay FOLDER, a PNG of the radiograph with the map of each finding that is past an operating point, or of
+those that --findings names. It is called by preset, sha256 of the file and finding, not by the file's own name,
+and suspected text in the picture is black. For many files there is scripts/score.py.
+
+Exit status: 0 every file was read; 2 some were refused or could not be read; 130 interrupted. Not a medical device:
+for research and teaching only.
 """
 
 import argparse
@@ -20,15 +30,16 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from cxrkit.errors import CxrError
+from cxrkit.errors import CxrError, DisplayUnknown, RadiographError
 from cxrkit.imaging.loading import load_radiograph
 from cxrkit.preset import find_preset
 from cxrkit.reading import DISCLAIMER
+from cxrkit.serving.map_files import past_points, wanted_findings, write_maps
 from cxrkit.serving.records import error_record, format_record, to_record
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Parse the command line and read the files; returns the exit status."""
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """The options, after a refusal of those that do not go together."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="radiographs")
     parser.add_argument(
@@ -45,28 +56,52 @@ def main(arguments: list[str] | None = None) -> int:
     add = parser.add_argument
     add("--all-the-same", action="store_true", help="read what is refused, too; the record says so")
     add("--as-it-lies", action="store_true", help="neither turn nor invert a picture that seems to lie wrongly")
-    parser.add_argument("--json", action="store_true", help="one JSON object per file, one line each")
+    add("--overlay", type=Path, metavar="FOLDER", help="write the radiograph with its maps there, made if need be")
+    add("--findings", metavar="NAME,...", help="of --overlay: the maps of these findings, or of all")
+    add("--json", action="store_true", help="one JSON object per file, one line each")
     options = parser.parse_args(arguments)
-    from cxrkit.model.manager import XRayModelManager  # loads keras: not for --help
+    if options.findings is not None and options.overlay is None:
+        parser.error("--findings goes with --overlay")
+    return options
 
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parse the command line and read the files; returns the exit status."""
+    options = parse(arguments)
     try:
-        preset = find_preset(options.preset)
-        manager = XRayModelManager(preset)
+        return read(options)
     except CxrError as error:
         print(f"{error.message}\n{error.remedy}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return 130
+
+
+def read(options: argparse.Namespace) -> int:
+    """Read the files and print what was found; returns the exit status."""
+    from cxrkit.model.manager import XRayModelManager  # takes long to load: not for --help
+
+    preset = find_preset(options.preset)
+    named = None if options.findings is None else wanted_findings(options.findings, preset)
+    manager = XRayModelManager(preset)
     status = 0
     for path in options.files:
+        maps: list[str] = []
         try:
-            reading = manager.read(load_radiograph(path, display=options.display - 1), correct=not options.as_it_lies)
+            radiograph = load_radiograph(path, display=options.display - 1)
+            reading = manager.read(radiograph, correct=not options.as_it_lies)
             if reading.quality.refused and options.all_the_same:
                 reading = reading.override()
             record = to_record(reading, preset)
             status = 2 if reading.quality.refused else status
-        except CxrError as error:
+            if options.overlay is not None and not reading.quality.refused:
+                maps = write_maps(options.overlay, radiograph, reading, named or past_points(record))
+                record["maps"] = maps
+        except (RadiographError, DisplayUnknown) as error:
             record, status = error_record(error), 2
         line = json.dumps({"file": str(path)} | record, allow_nan=False) if options.json else None
-        print(line or format_record(str(path), record), flush=True)
+        print(line or "\n".join([format_record(str(path), record), *(f"  map: {name}" for name in maps)]), flush=True)
     if not options.json:
         print("\n".join(filter(None, ["", preset.notice, DISCLAIMER])))
     return status

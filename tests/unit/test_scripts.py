@@ -1,6 +1,7 @@
 """scripts/evaluate.py and scripts/predict.py through their main(), with a tiny model."""
 
 import ast
+import hashlib
 import importlib.util
 import json
 import shutil
@@ -443,12 +444,72 @@ def test_predict_with_another_display(preset, manifest, tmp_path, capsys):
     assert "only one way to be displayed" in text
 
 
+def test_predict_writes_maps_that_are_named_after_no_patient(preset, manifest, tmp_path, capsys):
+    film, maps = tmp_path / "DOE^JANE.png", tmp_path / "maps"
+    shutil.copy(manifest.parent / "images" / "3.png", film)
+    assert run("predict", film, "--preset", preset, "--overlay", maps, "--json") == 0
+    record = json.loads(capsys.readouterr().out)
+    past = [
+        finding
+        for finding, entry in record["findings"].items()
+        if any(point["positive"] and not point["in_doubt"] for point in entry["operating_points"].values())
+    ]
+    assert past
+    sha256 = hashlib.sha256(film.read_bytes()).hexdigest()
+    assert record["maps"] == [f"tiny-{sha256}-{finding.lower()}.png" for finding in past]
+    assert {path.name for path in maps.iterdir()} == set(record["maps"])
+    assert run("predict", film, "--preset", preset, "--overlay", maps, "--findings", "all") == 0
+    assert f"map: tiny-{sha256}-mass.png" in capsys.readouterr().out
+    pictures = {path.name: path.read_bytes() for path in maps.iterdir()}
+    assert len(pictures) == len(Preset.load(preset).findings)
+    for data in pictures.values():
+        height, width = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR).shape[:2]
+        assert width == 96
+        assert height > 80  # the captions under it
+        assert b"DOE" not in data
+    assert run("predict", film, "--preset", preset, "--overlay", maps, "--findings", "Gout") == 2
+    assert "does not predict 'Gout'" in capsys.readouterr().err
+    assert run("predict", film, "--preset", preset, "--overlay", film) == 2
+    assert "cannot be written to" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        run("predict", film, "--preset", preset, "--findings", "Mass")
+
+
+def test_predict_tells_of_an_interruption(preset, manifest, monkeypatch, capsys):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(XRayModelManager, "read", interrupted)
+    assert run("predict", manifest.parent / "images" / "3.png", "--preset", preset) == 130
+    assert capsys.readouterr().err == "Stopped.\n"
+
+
+def test_score_reads_what_predict_reads(preset, manifest, tmp_path, capsys):
+    images = manifest.parent / "images"
+    (images / "bad.png").write_text("not a radiograph")
+    out = tmp_path / "readings.csv"
+    assert run("score", images, "--out", out, "--preset", preset, "--part", 5, "--batch", 4) == 2
+    captured = capsys.readouterr()
+    assert "13 files: 12 read, 0 refused, 1 not readable." in captured.out
+    assert "Not a medical device" in captured.out
+    table = pd.read_csv(out).set_index("file")
+    assert run("predict", *(images / f"{k}.png" for k in range(12)), "--preset", preset, "--json") == 0
+    for line in capsys.readouterr().out.splitlines():
+        record = json.loads(line)
+        row = table.loc[Path(record["file"]).name]
+        for finding, entry in record["findings"].items():
+            assert row[f"prob_{finding}"] == pytest.approx(entry["probability"], abs=1e-5)
+    assert table.loc["bad.png", "code"] == "UnsupportedFormat"
+    assert run("score", tmp_path / "none", "--out", tmp_path / "o.csv", "--preset", preset) == 2
+    assert "does not exist" in capsys.readouterr().err
+
+
 def test_predict_without_a_model_is_2(tmp_path, capsys):
     assert run("predict", tmp_path / "x.png", "--preset", tmp_path / "none") == 2
     assert "no preset" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["evaluate", "predict", "calculate_loss"])
+@pytest.mark.parametrize("name", ["evaluate", "predict", "score", "calculate_loss"])
 def test_help_works_from_anywhere_without_installing(name):
     done = subprocess.run(
         [sys.executable, str(SCRIPTS / f"{name}.py"), "--help"], cwd="/", capture_output=True, text=True, timeout=60
