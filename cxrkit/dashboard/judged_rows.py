@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from cxrkit.dashboard import blocks, choices, services
+from cxrkit.dashboard import blocks, choices, services, threshold_link
 from cxrkit.dashboard.entry import incident, plain, show_error, show_incident
 from cxrkit.dashboard.intake import forget_file
 from cxrkit.errors import CxrError, PredictionsInvalid
@@ -45,12 +45,14 @@ COLUMNS = (
 )
 
 
-def choose(preset: Preset) -> JudgedTable | None:
-    """The field for the rows; None where there is nothing to look at."""
+def choose(preset: Preset, asked: str | None = None) -> JudgedTable | None:
+    """The field for the rows, which may be asked for by their name; None where there is nothing to look at."""
     offered = {**_own_rows(preset), **{_UPLOADED + t.split: t for t in uploaded(OWN)}}
     if not offered:
         return None
     key = f"rows_of_{preset.name}"
+    if asked in offered:
+        st.session_state[key] = asked
     if st.session_state.get(key) not in offered:
         st.session_state.pop(key, None)
     choices.recall(key, next(iter(offered)), list(offered))
@@ -58,7 +60,9 @@ def choose(preset: Preset) -> JudgedTable | None:
         "Rows to look at", list(offered), format_func=lambda o: _title(offered[o]), key=key, required=True
     )
     choices.keep(key, choice)
-    return offered[str(choice)]
+    chosen = offered[str(choice)]
+    threshold_link.say({key: choice}, rows=None if chosen.role == "uploaded" else choice)
+    return chosen
 
 
 def explain(judged: JudgedTable | None, preset: Preset) -> None:

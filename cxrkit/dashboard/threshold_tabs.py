@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from html import escape
 
 import streamlit as st
@@ -11,16 +11,16 @@ from cxrkit.card import MINIMUM_POSITIVES
 from cxrkit.charts.calibration import reliability
 from cxrkit.charts.forest import by_subgroup, differences, measure_name, variable_name
 from cxrkit.charts.style import counts
-from cxrkit.dashboard import blocks, choices, judged_rows, named_view, services
+from cxrkit.dashboard import blocks, choices, judged_rows, named_view, services, threshold_link
 from cxrkit.dashboard.entry import guarded, plain, show_error
 from cxrkit.dashboard.theme import ink
-from cxrkit.dashboard.threshold_chart import show
+from cxrkit.dashboard.threshold_chart import go, key_of, show
 from cxrkit.dashboard.threshold_view import desk
 from cxrkit.errors import CxrError
 from cxrkit.evaluation.schema import Comparison, FindingEvaluation
 from cxrkit.findings import finding_text
 from cxrkit.preset import Preset
-from cxrkit.serving.judged_table import JudgedTable
+from cxrkit.serving.judged_table import Bench, JudgedTable
 
 TABS = ("Operating point", "Calibration", "All findings", "Groups", "Compare", "Saved points")
 SHOWN_TAB = "threshold_tab"
@@ -28,15 +28,17 @@ SHOWN_TAB = "threshold_tab"
 
 def page(preset: Preset) -> None:
     """The whole page under the disclaimer."""
+    asked = threshold_link.asked()
     with st.container(key="rows", horizontal=True, vertical_alignment="bottom"):
-        judged = judged_rows.choose(preset)
-        finding = "" if judged is None else _finding(judged)
+        judged = judged_rows.choose(preset, asked.get("rows"))
+        finding = "" if judged is None else _finding(judged, asked.get("finding"))
         judged_rows.upload_field(preset, judged)
     judged_rows.explain(judged, preset)
     if judged is None:
         named_view.saved(preset)
         return
     bench = services.bench(judged, finding)
+    _follow(asked, judged, finding, bench)
     if (
         bench.sweep is not None
         and min(bench.entry.positives, bench.entry.n - bench.entry.positives) < MINIMUM_POSITIVES
@@ -62,9 +64,11 @@ def page(preset: Preset) -> None:
                 view()
 
 
-def _finding(judged: JudgedTable) -> str:
-    """The finding, the same as on Read where the rows have it."""
+def _finding(judged: JudgedTable, asked: str | None) -> str:
+    """The finding that the address asks for, else the same as on Read, where the rows have it."""
     key = f"threshold_finding_{len(judged.findings)}_{judged.key[:8]}"
+    if asked in judged.findings:
+        st.session_state[key] = asked
     start = st.session_state.get(services.CHOSEN_FINDING)
     choices.recall(key, start if start in judged.findings else judged.findings[0], judged.findings)
     lines = {line.finding: line for line in services.all_findings(judged)}
@@ -81,7 +85,18 @@ def _finding(judged: JudgedTable) -> str:
         disabled=len(judged.findings) == 1,
     )
     choices.keep(key, finding)
+    threshold_link.say({key: finding}, finding=None if judged.role == "uploaded" else finding)
     return finding
+
+
+def _follow(asked: Mapping[str, str], judged: JudgedTable, finding: str, bench: Bench) -> None:
+    """Take the threshold that the address states, or the one of the operating point that it names."""
+    points = bench.entry.operating_points
+    threshold = threshold_link.threshold_of(asked.get("threshold"))
+    if threshold is None and asked.get("rule") in points:
+        threshold = points[asked["rule"]].threshold
+    if threshold is not None and bench.sweep is not None:
+        go(key_of(judged, finding), bench.sweep.nearest(threshold))
 
 
 def calibration(finding: str, entry: FindingEvaluation, judged: JudgedTable) -> None:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from cxrkit.charts.style import ON_DARK
 from cxrkit.charts.thresholds import mark_css
-from cxrkit.dashboard import choices, named_view, services, threshold_patients
+from cxrkit.dashboard import choices, named_view, services, threshold_link, threshold_patients
 from cxrkit.dashboard.entry import guarded
 from cxrkit.dashboard.findings_panel import percent
 from cxrkit.dashboard.ranking import RULES
@@ -130,6 +130,8 @@ def _threshold(judged: JudgedTable, finding: str, bench: Bench, sweep: Sweep) ->
                 help=f"{percent(point.threshold)}, fitted on {point.fitted_on.split}.{unsure}",
             )
     choices.keep(key, place)
+    stated = None if judged.role == "uploaded" else f"{sweep.thresholds[place]:.6g}"
+    threshold_link.say({key: place}, threshold=stated, rule=None)
     return place
 
 

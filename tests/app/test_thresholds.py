@@ -319,6 +319,62 @@ def test_a_file_of_points_comes_back_and_other_weights_are_refused(desk: AppTest
     assert "belong to other weights" not in page_text(app)
 
 
+# -- the address -------------------------------------------------------------------------------
+
+
+def query(app: AppTest) -> dict[str, str]:
+    """The query as the page left it; what a test put there is a list."""
+    return {name: value if isinstance(value, str) else value[-1] for name, value in app.query_params.items()}
+
+
+def test_a_link_opens_with_rows_finding_and_threshold_and_the_address_follows(desk: AppTest) -> None:
+    slider(desk).set_value(20).run()
+    told = query(desk)
+    assert told == {"preset": "pneumonia", "rows": told["rows"], "finding": "Pneumonia", "threshold": told["threshold"]}
+    linked = AppTest.from_file(str(REPOSITORY / "streamlit_app.py"), default_timeout=60)
+    linked.run()
+    for name, value in told.items():
+        linked.query_params[name] = value
+    linked.switch_page(PAGE).run()
+    assert slider(linked).value == 20
+    assert query(linked) == told
+    slider(linked).set_value(30).run()  # while the address still is the old one
+    assert slider(linked).value == 30
+    moved = query(linked)["threshold"]
+    assert float(moved) > float(told["threshold"])
+    linked.query_params["threshold"] = told["threshold"]  # the browser goes back
+    linked.run()
+    assert slider(linked).value == 20
+
+
+def test_a_link_by_the_name_of_an_operating_point(desk: AppTest) -> None:
+    desk.button(key="jump_screening").click().run()
+    screening = slider(desk).value
+    slider(desk).set_value(0 if screening else 1).run()
+    desk.query_params.clear()
+    desk.query_params["rule"] = "screening"
+    desk.run()
+    assert slider(desk).value == screening
+    assert "rule" not in desk.query_params
+
+
+def test_what_an_address_asks_for_in_vain_is_passed_over(desk: AppTest) -> None:
+    slider(desk).set_value(20).run()
+    for name, value in {"rows": "<b>", "finding": "Doe^Jane", "threshold": "nan", "rule": "../etc"}.items():
+        desk.query_params[name] = value
+    desk.run()
+    assert not desk.exception
+    assert slider(desk).value == 20
+    assert query(desk)["finding"] == "Pneumonia"
+    assert "Doe" not in page_text(desk)
+
+
+def test_an_uploaded_table_leaves_nothing_in_the_address(desk: AppTest) -> None:
+    put(desk, predictions(finding="Doe"))
+    assert "Doe" in page_text(desk)
+    assert query(desk) == {"preset": "pneumonia"}
+
+
 def test_no_page_runs_without_the_router() -> None:
     alone = AppTest.from_file(str(REPOSITORY / PAGE), default_timeout=60).run()
     assert page_text(alone) == ""
