@@ -59,7 +59,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--all-the-same", action="store_true", help="read what is refused, too; the row says so")
     add("--as-it-lies", action="store_true", help="neither turn nor invert a picture that seems to lie wrongly")
     add("--runtime", default="auto", help="what runs the network (default: %(default)s)")
-    add("--decoders", type=count, default=How.decoders, help="files decoded at the same time (default: %(default)s)")
+    add("--decoders", type=count, metavar="N", help="files decoded at the same time (default: one per core, up to 4)")
     add(
         "--trusted", action="store_true", help="decode in this process: a little faster, but a bad file may end the run"
     )
@@ -74,14 +74,16 @@ def main(arguments: list[str] | None = None) -> int:
     """Parse the command line and score; returns the exit status."""
     options = parse(arguments)
     source = SourceSpec(options.source, options.images, options.match)
-    how = How(options.batch, not options.as_it_lies, options.all_the_same, options.decoders, options.trusted)
+    decoders = options.decoders or max(1, How.decoders // (options.workers or 1))
+    how = How(options.batch, not options.as_it_lies, options.all_the_same, decoders, options.trusted)
     progress = None if options.quiet else ShowProgress()
     try:
         preset = find_preset(options.preset)
         if options.workers or options.scheduler:
-            from cxrkit.serving.scoring_cluster import elsewhere
+            from cxrkit.serving.scoring_cluster import elsewhere, job_of
 
-            engine = elsewhere(preset, options.runtime, source, how, options.scheduler, options.workers)
+            job = job_of(options.preset, preset, options.runtime, source, how)
+            engine = elsewhere(job, scheduler=options.scheduler, workers=options.workers)
         else:
             engine = here(lambda: load(preset, options.runtime), source, how)
         more = {"how": how, "part": options.part, "runtime": options.runtime, "progress": progress}

@@ -135,12 +135,11 @@ def here(model: Callable[[], Model], source: SourceSpec, how: How) -> Callable[[
 
 def identity(source: SourceSpec, preset: Preset, how: How, runtime: str) -> Mapping[str, Any]:
     """What makes the rows of a run what they are; paths by their sum alone."""
-    card = {name: getattr(preset, name) for name in _DECISIVE}
     return {
         "version": cxrkit.__version__,
         "preset": preset.name,
         "weights": preset.weights_sha256,
-        "card": _sum(card),
+        "card": card_sum(preset),
         "source": _sum([source.where if "://" in source.where else str(Path(source.where).resolve()), source.images]),
         "match": source.match,
         "batch": how.batch,
@@ -148,6 +147,11 @@ def identity(source: SourceSpec, preset: Preset, how: How, runtime: str) -> Mapp
         "override": how.override,
         "runtime": runtime,
     }
+
+
+def card_sum(preset: Preset) -> str:
+    """The sum of all of a card that decides, with the weights, what stands in a row."""
+    return _sum({name: getattr(preset, name) for name in _DECISIVE})
 
 
 def _sum(what: Any) -> str:

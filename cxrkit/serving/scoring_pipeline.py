@@ -44,8 +44,15 @@ class _Trunk(Protocol):
 class Model(Protocol):
     """What a run needs of a model; `cxrkit.model.manager.XRayModelManager` is one."""
 
-    preset: Preset
-    runtime: _Trunk
+    @property
+    def preset(self) -> Preset:
+        """Its card."""
+        ...
+
+    @property
+    def runtime(self) -> _Trunk:
+        """What computes feature maps."""
+        ...
 
     def preprocess(self, radiograph: Radiograph) -> Floats:
         """(1, S, S, 3)."""

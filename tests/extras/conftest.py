@@ -1,5 +1,5 @@
-"""Tests that need PyTorch or JAX, and some that take long; the plain `pytest` leaves this folder out (testpaths in
-pyproject.toml).
+"""Tests that need PyTorch, JAX or Dask, and some that take long; the plain `pytest` leaves this folder out (testpaths
+in pyproject.toml).
 
 Asked for by name they must run: where a package is missing the run is refused, not skipped.
 """
@@ -15,6 +15,7 @@ _NEEDED = {
     "torchvision": "requirements-torch-dev.txt",
     "torchxrayvision": "requirements-torch-dev.txt",
     "jax": "requirements-jax.txt",
+    "distributed": "requirements-cluster.txt",
 }
 
 
