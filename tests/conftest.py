@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -18,6 +21,9 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPOSITORY))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+if "CXRKIT_CACHE" not in os.environ:  # one for both workers, who inherit it, and for no run but this
+    os.environ["CXRKIT_CACHE"] = tempfile.mkdtemp(prefix="cxrkit-cache-")
+    atexit.register(shutil.rmtree, os.environ["CXRKIT_CACHE"], ignore_errors=True)
 for _library in ("OPENBLAS", "OMP"):  # two workers with two waiting threads each hold up one another on two cores
     os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
 

@@ -86,10 +86,10 @@ _SIGNS = "Orange is positive, blue negative, black zero."
 
 
 def _learned(preset: Preset) -> dict[str, Kernel]:
-    from cxrkit.model.first_layer import first_kernels
+    from cxrkit.model.first_layer import strongest_kernels
 
     words = "One of the kernels of this model's first layer with the largest weights. It was learned, not drawn."
-    found = first_kernels(services.manager(preset).model)
+    found = strongest_kernels(services.manager(preset).first_planes)
     return {(name := f"Learned by this model: channel {k}"): Kernel(name, words, w) for k, w in found.items()}
 
 

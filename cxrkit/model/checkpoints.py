@@ -66,9 +66,20 @@ def load_fine_tuned(network: keras.Model, preset: Preset) -> None:
     WeightsMismatch
         The file was written for other findings, another order of findings or another network.
     """
-    path = preset.verified_weights()
-    arrays, findings = read_layers(path)
-    _check_findings(path.name, findings, preset.findings)
+    load_layers(network, preset.verified_weights(), preset.findings)
+
+
+def load_layers(network: keras.Model, path: Path, findings: Sequence[str] = ()) -> None:
+    """Load a file that was verified into a network; with findings, the file must name these, in this order.
+
+    Raises
+    ------
+    WeightsMismatch
+        As for `load_fine_tuned`.
+    """
+    arrays, stored = read_layers(path)
+    if findings:
+        _check_findings(path.name, stored, findings)
     assign(network, arrays, file=path.name)
 
 

@@ -10,15 +10,13 @@ from functools import lru_cache
 from pathlib import Path
 
 import cv2
-import keras
 import numpy as np
 import numpy.typing as npt
-from keras import layers
 
 from cxrkit.imaging.preprocessing import standardise, to_square
 from cxrkit.lung_card import LUNGS, LungCard, load_card
-from cxrkit.model.checkpoints import assign, read_layers
-from cxrkit.model.runtimes import RuntimeName, open_runtime
+from cxrkit.model.compiled import Blueprint, compiled_form
+from cxrkit.model.runtimes import Runtime, RuntimeName, chosen
 from cxrkit.reading import Box
 
 Floats = npt.NDArray[np.float32]
@@ -26,40 +24,11 @@ Mask = npt.NDArray[np.bool_]
 SIDE = 128
 """Rows and columns of the network's input and of the mask."""
 
-WIDTHS = (16, 24, 48, 80)
-"""Channels of the four levels, the first at half the resolution of the input."""
-
-OUTPUT = "lung"
 EDGE_LIMIT = 0.2
 """Share of one side of the picture above which the lung that lies on it is cut off."""
 
 LEAST = 0.05
 """Share of the picture below which what was found is no pair of lungs; both together cover about a quarter."""
-
-
-def build_lung_network() -> keras.Model:
-    """(n, 128, 128, 1) standardised pixels -> (n, 128, 128, 1) logits, with random weights."""
-
-    def block(x: keras.KerasTensor, width: int, name: str) -> keras.KerasTensor:
-        for k in "ab":
-            x = layers.Conv2D(width, 3, padding="same", use_bias=False, name=f"{name}_conv_{k}")(x)
-            x = layers.BatchNormalization(momentum=0.9, name=f"{name}_norm_{k}")(x)
-            x = layers.ReLU()(x)
-        return x
-
-    start = keras.Input((SIDE, SIDE, 1))
-    x = layers.Conv2D(WIDTHS[0], 5, strides=2, padding="same", name="stem")(start)
-    passed = []
-    for level, width in enumerate(WIDTHS[:-1]):
-        x = block(x, width, f"down{level}")
-        passed.append(x)
-        x = layers.MaxPooling2D()(x)
-    x = block(x, WIDTHS[-1], "bottom")
-    for level in range(len(WIDTHS) - 2, -1, -1):
-        x = layers.Concatenate()([layers.UpSampling2D(interpolation="bilinear")(x), passed[level]])
-        x = block(x, WIDTHS[level], f"up{level}")
-    x = layers.Conv2D(1, 1, name=OUTPUT, dtype="float32")(x)
-    return keras.Model(start, layers.UpSampling2D(interpolation="bilinear")(x), name="lungs")
 
 
 def lung_input(pixels: Floats) -> Floats:
@@ -94,28 +63,39 @@ class LungFinder:
 
     def __init__(self, card: LungCard, folder: Path, runtime: RuntimeName = "auto") -> None:
         self.card = card
-        path = card.verified_weights(folder)
-        network = build_lung_network()
-        assign(network, read_layers(path)[0], file=card.weights_file)
-        self._runtime = open_runtime(runtime, network)
+        self._runtime = _opened(chosen(runtime), card.verified_weights(folder), card.weights_sha256)
 
     def find(self, pixels: Floats) -> Mask:
         """128 x 128 mask of the lungs in H x W pixels in 0..1, each axis scaled on its own."""
         return lung_mask(self._runtime.features(lung_input(pixels)[None])[0, ..., 0])
 
 
-def shipped_finder(folder: Path = LUNGS) -> LungFinder | None:
+def _opened(runtime: RuntimeName, weights: Path, weights_sha256: str) -> Runtime:
+    if runtime == "openvino":
+        from cxrkit.model.openvino_runtime import OpenVinoRuntime
+
+        return OpenVinoRuntime(compiled_form(Blueprint("lungs", str(weights), weights_sha256)).trunk)
+    from cxrkit.model.checkpoints import load_layers
+    from cxrkit.model.keras_runtimes import open_runtime
+    from cxrkit.model.lung_network import build_lung_network
+
+    network = build_lung_network()
+    load_layers(network, weights)
+    return open_runtime(runtime, network)
+
+
+def shipped_finder(folder: Path = LUNGS, runtime: RuntimeName = "auto") -> LungFinder | None:
     """The lung network in a folder, loaded once; None where there is no card.
 
     It ships with cxrkit and serves every preset, those of other weights folders, too.
     """
     card = load_card(folder)
-    return None if card is None else _finder(folder, card)
+    return None if card is None else _finder(folder, card, chosen(runtime))
 
 
-@lru_cache(maxsize=2)
-def _finder(folder: Path, card: LungCard) -> LungFinder:
-    return LungFinder(card, folder)
+@lru_cache(maxsize=4)
+def _finder(folder: Path, card: LungCard, runtime: RuntimeName) -> LungFinder:
+    return LungFinder(card, folder, runtime)
 
 
 def share_inside(mask: Mask, box: Box, height: int, width: int, grid: tuple[int, int]) -> Floats | None:

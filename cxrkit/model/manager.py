@@ -5,30 +5,34 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import cached_property
 from itertools import islice
-from typing import get_args
+from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
 import numpy.typing as npt
 
-from cxrkit.errors import PresetInvalid, TrainConfigError
+from cxrkit.errors import TrainConfigError
 from cxrkit.imaging.preprocessing import covered_box, to_tensor
 from cxrkit.imaging.quality import check_picture, corrected
-from cxrkit.model.checkpoints import load_fine_tuned, load_imagenet
+from cxrkit.model.compiled import Blueprint, compiled_form
 from cxrkit.model.dropout import DropoutDraws
+from cxrkit.model.first_layer import first_planes
 from cxrkit.model.gate import Gate, descriptor
 from cxrkit.model.gradcam import grad_cam
-from cxrkit.model.head import Head
-from cxrkit.model.losses import Loss, weighted_bce
 from cxrkit.model.lungs import EDGE_LIMIT, Mask, edge_share, outside_share, share_inside, shipped_finder
-from cxrkit.model.network import build_network, split_network
-from cxrkit.model.runtimes import RuntimeName, open_runtime
+from cxrkit.model.runtimes import Precision, Runtime, RuntimeName, chosen
 from cxrkit.preset import WEIGHTS, Preset, find_preset
 from cxrkit.quality import QualityIssue, QualityReport, ordered
 from cxrkit.radiograph import Radiograph
 from cxrkit.reading import PERCENTILES, Explanation, FindingScore, Interval, Prediction, Reading
 from cxrkit.train_config import TrainConfig
+
+if TYPE_CHECKING:
+    import keras
+
+    from cxrkit.model.head import Head
+    from cxrkit.model.losses import Loss
 
 Floats = npt.NDArray[np.float32]
 _FEATURE_REFUSALS = ("not-frontal-chest", "screenshot")
@@ -46,16 +50,22 @@ class XRayModelManager:
     preset
         Name in `folder`, path of a preset folder, or a `Preset`.
     runtime
-        ``"tensorflow"``, ``"keras"`` (any backend), or ``"auto"`` for the faster one that can run.
+        ``"openvino"``, ``"tensorflow"``, ``"keras"`` (any backend), or ``"auto"`` for the fastest one that can
+        run, which is OpenVINO where it is installed; ``manager.runtime.name`` says which one it is. With OpenVINO
+        no network library is loaded, except once to compile the weights (`cxrkit.model.compiled`).
     folder
         Where presets are sought by name.
     imagenet
         Backbone weights for the first step: a local file, ``"download"``, or None to go straight to
         the second. See `cxrkit.model.checkpoints.load_imagenet`.
+    precision
+        In which OpenVINO computes the trunk; the head is always float32.
 
     Raises
     ------
     PresetNotFound, PresetInvalid, WeightsMissing, WeightsCorrupt, WeightsMismatch
+    ExtraMissing, StorageUnusable
+        The runtime is not installed, or the compiled form of the weights can neither be found nor be kept.
     """
 
     def __init__(
@@ -65,26 +75,51 @@ class XRayModelManager:
         runtime: RuntimeName = "auto",
         folder: str | os.PathLike[str] = WEIGHTS,
         imagenet: str | os.PathLike[str] | None = None,
+        precision: Precision = "float32",
     ) -> None:
-        if runtime not in get_args(RuntimeName):
-            known = ", ".join(get_args(RuntimeName))
-            raise PresetInvalid(f"There is no runtime named {runtime!r}.", f"Choose one of {known}.")
+        name = chosen(runtime, precision)
         self.preset = find_preset(preset, folder)
-        self.model: keras.Model = build_network(
-            self.preset.backbone,
-            len(self.preset.findings),
-            input_size=self.preset.input_size,
-            head=self.preset.head,
-        )
+        self._imagenet = imagenet
         if imagenet is not None:
-            load_imagenet(self.model, self.preset.backbone, None if imagenet == "download" else imagenet)
-        load_fine_tuned(self.model, self.preset)
-        trunk, head = split_network(self.model, self.preset.feature_layer)
-        self.runtime = open_runtime(runtime, trunk)
-        self.head = Head.of(head)
+            self.model  # noqa: B018 - loaded now, so that a wrong file is refused now
+        self.runtime: Runtime
+        self.head: Head
+        if name == "openvino":
+            from cxrkit.model.openvino_runtime import OpenVinoRuntime
+
+            form = compiled_form(Blueprint.of(self.preset))
+            assert form.head is not None
+            self.runtime, self.head = OpenVinoRuntime(form.trunk, precision), form.head
+            self._planes: Floats | None = form.kernels
+        else:
+            from cxrkit.model.keras_head import head_of
+            from cxrkit.model.keras_runtimes import open_runtime
+            from cxrkit.model.network import split_network
+
+            trunk, head = split_network(self.model, self.preset.feature_layer)
+            self.runtime, self.head = open_runtime(name, trunk), head_of(head)
+            self._planes = first_planes(self.model)
         self._dropout = DropoutDraws.of(self.head, self.preset.doubt)
         self.gate = Gate.load(self.preset)
-        self.lungs = shipped_finder()
+        self.lungs = shipped_finder(runtime=name)
+
+    @cached_property
+    def model(self) -> keras.Model:
+        """The whole network, image to logits, with the preset's weights; built when it is first asked for."""
+        from cxrkit.model.checkpoints import load_fine_tuned, load_imagenet
+        from cxrkit.model.network import build_network
+
+        preset, imagenet = self.preset, self._imagenet
+        network = build_network(preset.backbone, len(preset.findings), input_size=preset.input_size, head=preset.head)
+        if imagenet is not None:
+            load_imagenet(network, preset.backbone, None if imagenet == "download" else imagenet)
+        load_fine_tuned(network, preset)
+        return network
+
+    @property
+    def first_planes(self) -> Floats | None:
+        """(h, w, C) kernels of the first convolution, summed over the input channels; None where there is none."""
+        return self._planes
 
     @property
     def findings(self) -> tuple[str, ...]:
@@ -107,6 +142,8 @@ class XRayModelManager:
         TrainConfigError
             The configuration lacks this preset, or lists other findings or another order.
         """
+        from cxrkit.model.losses import weighted_bce
+
         weights = (config or TrainConfig.load()).class_weights(self.preset.name)
         if tuple(weights) != self.findings:
             raise TrainConfigError(

@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from cxrkit.model.gradcam import grad_cam
-from cxrkit.model.head import Head
+from cxrkit.model.keras_head import head_of
+from cxrkit.model.keras_runtimes import open_runtime
 from cxrkit.model.manager import XRayModelManager
 from cxrkit.model.network import build_network, split_network
-from cxrkit.model.runtimes import open_runtime
 
 Floats = npt.NDArray[np.float32]
 Layers = tuple[keras.Layer, ...]
@@ -97,7 +97,7 @@ def cascaded_maps(manager: XRayModelManager, tensors: Floats, *, seed: int = 0) 
     for stage, layers in {TRAINED: (), **cascade(copy, preset.feature_layer)}.items():
         for layer in layers:
             draw_anew(layer, rng)
-        arrays = Head.of(head)  # holds copies of the weights, so it is read again
+        arrays = head_of(head)  # holds copies of the weights, so it is read again
         found = []
         for start in range(0, len(tensors), _BATCH):
             for features in runtime.features(tensors[start : start + _BATCH]):

@@ -1,96 +1,56 @@
-"""Running a trunk: a tensor in, arrays out, safe to share between threads."""
+"""Running a trunk: a tensor in, feature maps out, safe to share between threads; and which library does it."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-from typing import Any, Literal, Protocol
+from importlib.util import find_spec
+from typing import Literal, Protocol, get_args
 
-import keras
 import numpy as np
 import numpy.typing as npt
 
+from cxrkit.errors import ExtraMissing, PresetInvalid
+
 Floats = npt.NDArray[np.float32]
-Forward = Callable[[Floats], Any]
-RuntimeName = Literal["auto", "tensorflow", "keras"]
+RuntimeName = Literal["auto", "openvino", "tensorflow", "keras"]
+Precision = Literal["float32", "bfloat16"]
 
 
 class Runtime(Protocol):
     """Computes the feature maps of a trunk."""
 
     name: str
+    precision: Precision
 
     def features(self, tensor: Floats) -> Floats:
         """(n, S, S, 3) -> (n, H, W, K)."""
         ...
 
 
-class TensorFlowRuntime:
-    """A trunk as one traced TensorFlow function of fixed signature.
+def chosen(name: RuntimeName, precision: Precision = "float32") -> RuntimeName:
+    """What runs under a name: ``"auto"`` is OpenVINO where it is installed, else TensorFlow, else Keras.
 
-    A lock admits one call at a time: TensorFlow spreads a single call over all cores already, and two
-    calls that compete for them are slower than two in turn.
+    Raises
+    ------
+    PresetInvalid
+        There is no such runtime or precision, or the runtime has but float32.
+    ExtraMissing
+        Its package is not installed.
     """
-
-    name = "tensorflow"
-
-    def __init__(self, trunk: keras.Model) -> None:
-        import tensorflow as tf
-
-        self._lock = threading.Lock()
-        shape = (None, *trunk.input.shape[1:])
-        self._traced = tf.function(
-            lambda x: trunk(x, training=False), input_signature=[tf.TensorSpec(shape, tf.float32)]
-        ).get_concrete_function()
-        self._constant = tf.constant
-
-    def features(self, tensor: Floats) -> Floats:
-        """(n, S, S, 3) float32 -> (n, H, W, K) float32 feature maps."""
-        with self._lock:
-            return np.asarray(self._traced(self._constant(tensor)), dtype=np.float32)
-
-
-class KerasRuntime:
-    """A trunk called through Keras, on any of its backends: compiled on JAX, without gradients on PyTorch."""
-
-    name = "keras"
-
-    def __init__(self, trunk: keras.Model) -> None:
-        self._lock = threading.Lock()
-        forwards = {"jax": _compiled_by_jax, "torch": _without_gradients}
-        self._forward = forwards.get(keras.backend.backend(), _plain)(trunk)
-
-    def features(self, tensor: Floats) -> Floats:
-        """(n, S, S, 3) float32 -> (n, H, W, K) float32 feature maps."""
-        with self._lock:
-            return np.asarray(keras.ops.convert_to_numpy(self._forward(tensor)), dtype=np.float32)
-
-
-def _plain(trunk: keras.Model) -> Forward:
-    return lambda tensor: trunk(tensor, training=False)
-
-
-def _compiled_by_jax(trunk: keras.Model) -> Forward:
-    import jax
-
-    # the weights are arguments: as constants of the compiled function they would stay as they are now
-    compiled = jax.jit(lambda trained, other, x: trunk.stateless_call(trained, other, x, training=False)[0])
-
-    def forward(tensor: Floats) -> Any:
-        trained, other = trunk.trainable_variables, trunk.non_trainable_variables
-        return compiled([v.value for v in trained], [v.value for v in other], tensor)
-
-    return forward
-
-
-def _without_gradients(trunk: keras.Model) -> Forward:
-    import torch
-
-    return torch.no_grad()(_plain(trunk))
-
-
-def open_runtime(name: RuntimeName, trunk: keras.Model) -> Runtime:
-    """The named runtime of a trunk; ``"auto"`` is TensorFlow where Keras runs on it, else Keras itself."""
+    for given, known, what in ((name, RuntimeName, "runtime"), (precision, Precision, "precision")):
+        if given not in get_args(known):
+            raise PresetInvalid(f"There is no {what} named {given!r}.", f"Choose one of {', '.join(get_args(known))}.")
     if name == "auto":
-        name = "tensorflow" if keras.backend.backend() == "tensorflow" else "keras"
-    return TensorFlowRuntime(trunk) if name == "tensorflow" else KerasRuntime(trunk)
+        # a form is built by TensorFlow, so that without it only one that was built before could be read with
+        installed = find_spec("openvino") is not None and find_spec("tensorflow") is not None
+        name = "openvino" if installed else _keras_runtime()
+    if name == "openvino" and find_spec("openvino") is None:
+        raise ExtraMissing("The runtime OpenVINO is not installed.", "Install it with: pip install openvino.")
+    if precision != "float32" and name != "openvino":
+        raise PresetInvalid(f"The runtime {name!r} computes in float32 only.", "Choose the runtime openvino.")
+    return name
+
+
+def _keras_runtime() -> RuntimeName:
+    import keras
+
+    return "tensorflow" if keras.backend.backend() == "tensorflow" else "keras"

@@ -19,7 +19,8 @@ from cxrkit.imaging.loading import load_radiograph
 from cxrkit.imaging.preprocessing import standardise, to_square
 from cxrkit.lung_card import LungCard, Overlap, save_card
 from cxrkit.model.checkpoints import save_weights
-from cxrkit.model.lungs import OUTPUT, SIDE, LungFinder, build_lung_network, lung_mask
+from cxrkit.model.lung_network import OUTPUT, build_lung_network
+from cxrkit.model.lungs import SIDE, LungFinder, lung_mask
 from cxrkit.preset import file_sha256
 
 Floats = npt.NDArray[np.float32]

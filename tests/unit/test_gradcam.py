@@ -12,6 +12,7 @@ from cxrkit.imaging.preprocessing import covered_box, to_square
 from cxrkit.model.checkpoints import assign, read_layers, save_weights
 from cxrkit.model.gradcam import grad_cam
 from cxrkit.model.head import Affine, Head, Linear, MaxPool, Rectifier
+from cxrkit.model.keras_head import head_of
 from cxrkit.model.manager import XRayModelManager
 from cxrkit.model.network import build_network
 from cxrkit.preset import file_sha256
@@ -78,7 +79,7 @@ def test_the_chain_of_steps_equals_a_tape():
         ]
     )
     features = random.normal(0.3, 1, (1, 7, 6, 5)).astype(np.float32)
-    head = Head.of(network)
+    head = head_of(network)
     np.testing.assert_allclose(head.logits(features), network(features), rtol=1e-5, atol=1e-6)
     tensor = tf.constant(features)
     with tf.GradientTape() as tape:
@@ -107,7 +108,7 @@ def test_a_head_that_cannot_be_explained_is_refused_by_layer(behind, name):
     for layer in behind:
         x = layer(x)
     with pytest.raises(PresetInvalid, match=name) as caught:
-        Head.of(keras.Model(inputs, x))
+        head_of(keras.Model(inputs, x))
     assert caught.value.remedy
 
 

@@ -17,7 +17,7 @@ from cxrkit.errors import FindingUnknown
 from cxrkit.imaging.convolution import KERNELS, respond
 from cxrkit.imaging.mishaps import MARKER_BAND, lettered, mishaps
 from cxrkit.imaging.phantom import phantom
-from cxrkit.model.first_layer import first_kernels
+from cxrkit.model.first_layer import strongest_kernels
 from cxrkit.model.manager import XRayModelManager
 from cxrkit.model.shortcut import marker_shifts
 from cxrkit.model.steps import grad_cam_steps
@@ -90,7 +90,7 @@ def test_drawn_kernels_ignore_brightness_but_for_the_mean(kernel: object) -> Non
 
 
 def test_learned_kernels_answer_as_the_layer_does(manager: XRayModelManager) -> None:
-    kernels = first_kernels(manager.model, 3)
+    kernels = strongest_kernels(manager.first_planes, 3)
     layer = manager.model.get_layer("block1_conv")
     grey = np.random.default_rng(0).random((9, 9)).astype(np.float32)
     answer = np.asarray(layer(np.repeat(grey[None, :, :, None], 3, axis=3)))[0]

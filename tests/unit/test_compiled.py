@@ -1,0 +1,136 @@
+"""The compiled form of a preset: built once, verified, and read with in a process that has no TensorFlow."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import openvino
+import pytest
+
+import cxrkit.model.compiled as compiled
+from cxrkit.errors import PresetInvalid, StorageUnusable, WeightsMismatch
+from cxrkit.imaging.phantom import phantom, phantom_png
+from cxrkit.model.compiled import BINARY, RECORD, TRUNK, Blueprint, compiled_form, form_folder
+from cxrkit.model.manager import XRayModelManager
+from cxrkit.preset import Preset
+from tests.conftest import REPOSITORY
+
+ABSENT = ("tensorflow", "keras", "streamlit", "plotly")
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv("CXRKIT_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def tiny(tiny_folder) -> Preset:
+    return Preset.load(tiny_folder / "tiny")
+
+
+def refuse(*_: object) -> None:
+    raise AssertionError("it was built")
+
+
+def test_a_form_is_built_once_and_lies_under_the_sum_of_its_weights(cache, tiny, monkeypatch):
+    blueprint = Blueprint.of(tiny)
+    form = compiled_form(blueprint)
+    assert form.trunk == cache / "openvino" / tiny.weights_sha256 / blueprint.key / TRUNK
+    assert form.head is not None
+    assert form.kernels is not None
+    assert [path.name for path in form.trunk.parent.parent.iterdir()] == [blueprint.key]  # nothing half-built is left
+    monkeypatch.setattr(compiled, "_build_here", refuse)
+    assert compiled_form(blueprint).trunk == form.trunk
+
+
+@pytest.mark.parametrize("damaged", [BINARY, TRUNK, "arrays.npz"])
+def test_a_damaged_form_is_built_again(cache, tiny, damaged):
+    blueprint = Blueprint.of(tiny)
+    before = XRayModelManager(tiny).read(phantom(size=128))
+    path = form_folder(blueprint) / damaged
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    after = XRayModelManager(tiny).read(phantom(size=128))
+    assert dict(after.prediction) == dict(before.prediction)
+    assert not path.read_bytes().endswith(b"?")
+
+
+def test_without_a_form_and_without_room_for_one_the_error_tells_the_cure(cache, tiny, monkeypatch):
+    cache.write_text("a file where the folder should be")
+    with pytest.raises(StorageUnusable, match="cannot be written") as caught:
+        XRayModelManager(tiny)
+    assert "CXRKIT_CACHE" in caught.value.remedy
+    assert str(cache) not in caught.value.message + caught.value.remedy
+
+
+def test_a_cache_that_is_filled_and_read_only_suffices(cache, tiny, monkeypatch):
+    expected = XRayModelManager(tiny).read(phantom(size=128))
+    monkeypatch.setattr(compiled.tempfile, "mkdtemp", refuse)  # root may write anywhere, so nothing may even try
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    assert dict(XRayModelManager(tiny).read(phantom(size=128)).prediction) == dict(expected.prediction)
+
+
+def test_another_order_of_findings_is_another_form_and_refused(cache, tiny):
+    compiled_form(Blueprint.of(tiny))
+    swapped = dataclasses.replace(Blueprint.of(tiny), findings=tuple(reversed(tiny.findings)))
+    with pytest.raises(WeightsMismatch, match="the order differs"):
+        compiled_form(swapped)
+
+
+def test_the_precision_is_stated_and_never_another_one(tiny):
+    manager = XRayModelManager(tiny)
+    assert manager.runtime.precision == "float32"
+    assert manager.runtime.compiled.get_property("INFERENCE_PRECISION_HINT") == openvino.Type.f32
+    able = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    if able:
+        coarse = XRayModelManager(tiny, precision="bfloat16")
+        assert coarse.runtime.compiled.get_property("INFERENCE_PRECISION_HINT") == openvino.Type.bf16
+    else:
+        with pytest.raises(PresetInvalid, match="cannot compute in bfloat16"):
+            XRayModelManager(tiny, precision="bfloat16")
+    weights = openvino.Core().read_model(form_folder(Blueprint.of(tiny)) / TRUNK).get_ops()
+    constants = {op.get_element_type() for op in weights if op.get_type_name() == "Constant"}
+    assert openvino.Type.f16 not in constants
+    assert openvino.Type.f32 in constants
+
+
+def test_a_child_builds_and_the_process_itself_stays_light(tmp_path, tiny_folder):
+    """A command that has never met these weights reads with them, and has no network library in memory."""
+    radiograph = tmp_path / "a.png"
+    radiograph.write_bytes(phantom_png(size=256))
+    code = (
+        "import sys, json\n"
+        "from cxrkit.model.manager import XRayModelManager\n"
+        "from cxrkit import load_radiograph\n"
+        "manager = XRayModelManager('tiny', folder=sys.argv[1])\n"
+        "reading = manager.read(load_radiograph(sys.argv[2]))\n"
+        f"print(json.dumps([dict(reading.prediction), [m for m in {ABSENT} if m in sys.modules]]))\n"
+    )
+    environment = {**os.environ, "CXRKIT_CACHE": str(tmp_path / "cache"), "PYTHONPATH": str(REPOSITORY)}
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tiny_folder), str(radiograph)],
+        env=environment,
+        capture_output=True,
+        check=True,
+        timeout=100,
+    )
+    prediction, loaded = json.loads(done.stdout)
+    assert loaded == []
+    here = XRayModelManager("tiny", folder=tiny_folder).predict(phantom(size=256))
+    assert prediction == pytest.approx(dict(here), abs=2e-3)  # eight bits in the file
+    record = json.loads(next((tmp_path / "cache").rglob(RECORD)).read_text())
+    assert set(record["sha256"]) == {TRUNK, BINARY, "arrays.npz"}
+
+
+def test_what_goes_wrong_in_the_child_comes_back_as_what_it_is(cache, tiny, monkeypatch):
+    monkeypatch.setattr(compiled, "_tensorflow_is_loaded", lambda: False)
+    wrong = dataclasses.replace(Blueprint.of(tiny), backbone="abacus")
+    with pytest.raises(compiled.CxrError, match="no backbone named 'abacus'"):
+        compiled_form(wrong)
+    assert not np.any([path.is_file() for path in cache.rglob("*")])
