@@ -30,21 +30,33 @@ def map_pictures(
 
     Text that seems to be burned into the picture is black in all of them: it may name the patient.
     """
-    boxes = find_text(upright.pixels)
-    copy = overlay.blank(overlay.display_copy(upright, long_side), boxes)
+    copy = _copy(upright, long_side)
     return {
-        finding: overlay.overlay_png(copy, reading.explanations[finding], _captions(reading, finding, len(boxes)))
+        finding: overlay.overlay_png(copy, reading.explanations[finding], _captions(reading, finding, copy))
         for finding in findings
     }
 
 
-def _captions(reading: Reading, finding: str, blanked: int) -> tuple[str, ...]:
+def map_for_a_page(
+    upright: Radiograph, reading: Reading, finding: str, long_side: int = overlay.LONG_SIDE
+) -> tuple[str, tuple[str, ...]]:
+    """The picture of `map_pictures` without its caption, as a data URI, and the lines of the caption."""
+    copy = _copy(upright, long_side)
+    return overlay.jpeg_uri(overlay.blended(copy, reading.explanations[finding])), _captions(reading, finding, copy)
+
+
+def _copy(upright: Radiograph, long_side: int) -> overlay.DisplayCopy:
+    return overlay.blank(overlay.display_copy(upright, long_side), find_text(upright.pixels))
+
+
+def _captions(reading: Reading, finding: str, copy: overlay.DisplayCopy) -> tuple[str, ...]:
+    blanked = len(copy.blanked)
     explanation, rows = reading.explanations[finding], reading.explanations[finding].map.shape
     shown = f"Grad-CAM, {rows[0]} x {rows[1]}: where the model looked, not the outline of a lesion."
     if not explanation.has_positive_evidence:
         shown = "No positive evidence: there is no map to show."
     lines = [
-        f"{finding_text(finding).label}: {reading.prediction[finding]:.1%}. {shown}",
+        f"{finding_text(finding).label}: {100 * reading.prediction[finding]:.1f} %. {shown}",
         f"{reading.preset} {reading.weights_sha256[:8]}, image {reading.radiograph_sha256[:8]}. {reading.notice}",
         " ".join(remarks(reading.quality.to_dict())),
         f"{blanked} suspected text {'boxes' if blanked > 1 else 'box'} blanked in this picture." if blanked else "",

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse, Response
 
-from cxrkit.charts.overlay import data_uri
 from cxrkit.errors import CxrError, Overloaded
 from cxrkit.findings import finding_text
 from cxrkit.preset import Preset, list_presets
 from cxrkit.reading import DISCLAIMER
-from cxrkit.serving.pictures import map_pictures
-from cxrkit.serving.public_address import AllowedHosts
+from cxrkit.serving.pictures import map_for_a_page
 from cxrkit.serving.records import remarks
 from cxrkit.serving.rest.problems import status_of
 from cxrkit.serving.rest.readings import Read, record
@@ -90,7 +90,7 @@ def _answer_page(done: Read, query: ReadingQuery) -> Response:
     picture = None
     if ranked and done.reading.explanations[ranked[0][0]].has_positive_evidence:
         first = ranked[0][0]
-        picture = data_uri(map_pictures(done.upright, done.reading, [first], _PICTURE)[first], "png")
+        picture = map_for_a_page(done.upright, done.reading, first, _PICTURE)
     return _page(
         "answer.html.jinja",
         reading=found,
@@ -104,12 +104,12 @@ def _answer_page(done: Read, query: ReadingQuery) -> Response:
 
 def _row(finding: str, entry: dict[str, Any]) -> dict[str, Any]:
     point = entry["operating_points"].get("youden")
-    verdict, kind = "no supported threshold", "none"
+    verdict, kind = "none", "none"
     if point is not None and point["in_doubt"]:
-        verdict, kind = f"in doubt at {point['threshold']:.1%}", "doubt"
+        verdict, kind = f"in doubt at {100 * point['threshold']:.1f} %", "doubt"
     elif point is not None:
         kind = "past" if point["positive"] else "below"
-        verdict = f"{kind} {point['threshold']:.1%}"
+        verdict = f"{kind} {100 * point['threshold']:.1f} %"
     return {
         "label": finding_text(finding).label,
         "probability": entry["probability"],
@@ -119,7 +119,14 @@ def _row(finding: str, entry: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _marked(text: str) -> Markup:
+    """Text with `code` between backticks."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
+
+
 def _page(template: str, status: int = 200, **values: Any) -> Response:
-    hosts = bool(AllowedHosts.from_environment())
-    text = _templates.get_template(template).render(disclaimer=DISCLAIMER, urls=hosts, **values)
+    text = _templates.get_template(template).render(disclaimer=DISCLAIMER, **values)
     return HTMLResponse(text, status, {"Content-Security-Policy": _POLICY})
+
+
+_templates.filters["marked"] = _marked

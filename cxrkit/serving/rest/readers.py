@@ -82,14 +82,18 @@ class Readers:
         """
         if not self._ready.wait(timeout=_SECONDS_TO_LOAD):
             raise Overloaded("The models are still being loaded.", "Try again in a minute.")
-        if isinstance(self._failure, PresetError):
-            raise type(self._failure)(self._failure.message, self._failure.remedy)
-        if self._failure is not None:
-            raise PresetError("The models could not be loaded.", "Whoever runs this server finds why in its log.")
+        self.check()
         if name not in self._managers:
             known = ", ".join(self._managers) or "none"
             raise PresetNotFound("There is no preset of that name.", f"This server has: {known}.")
         return self._managers[name]
+
+    def check(self) -> None:
+        """Raise `PresetError` where the models could not be loaded."""
+        if isinstance(self._failure, PresetError):
+            raise type(self._failure)(self._failure.message, self._failure.remedy)
+        if self._failure is not None:
+            raise PresetError("The models could not be loaded.", "Whoever runs this server finds why in its log.")
 
     async def read(self, work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
         """Run what reads in one of the reading threads."""

@@ -163,12 +163,13 @@ def presets(request: Request) -> Any:
     summary="Whether this server can read, and what",
     description="Needs no token.",
     response_model=schemas.Health,
-    responses={503: {"description": "A preset or the lung network cannot be used.", "model": schemas.Unusable}},
+    responses={503: {"description": "The models cannot be used.", "model": schemas.Unusable}},
     tags=["server"],
 )
 def health_of(request: Request) -> Any:
     served = services(request)
     try:
+        served.readers.check()
         return health(served.readers.loaded, served.settings.weights)
     except CxrError as error:
         body = {"status": "unusable", "message": error.message, "remedy": error.remedy, "disclaimer": DISCLAIMER}
