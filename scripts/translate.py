@@ -1,4 +1,4 @@
-"""Bring the translations of the impression up to date: cxrkit/locale/<language>/LC_MESSAGES/cxrkit.po and .mo.
+"""Bring the translations of impression and report up to date: cxrkit/locale/<language>/LC_MESSAGES/cxrkit.po and .mo.
 
   translate.py            merge the sentences of the code into each .po file, and compile it
   translate.py --check    write nothing; exit 1 when a sentence is not translated or a compiled file is stale
@@ -21,21 +21,27 @@ from babel.messages.extract import extract_from_file
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
-import cxrkit.impression
+import cxrkit
+from cxrkit.dashboard.ranking import RULES
 from cxrkit.findings import every_text
 from cxrkit.impression import DOMAIN, LANGUAGES, LOCALE
 from cxrkit.quality import REASONS
 from cxrkit.reading import DISCLAIMER
 
+PACKAGE = Path(cxrkit.__file__).parent
+SOURCES = ("impression.py", "dashboard/blanking.py", "serving/reading_report/*.py")
+"""Where gettext is called."""
 KEYWORDS = {"gettext": None, "ngettext": (1, 2), "pgettext": ((1, "c"), 2)}
 
 
 def sentences() -> Catalog:
-    """Everything that is to be translated: the templates of the impression, names, meanings and reasons."""
+    """Everything that is to be translated: templates of impression and report, names, meanings, rules and reasons."""
     wanted = Catalog()
-    for _, message, _, context in extract_from_file("python", cxrkit.impression.__file__, keywords=KEYWORDS):
-        wanted.add(message, context=context)
-    for text in (DISCLAIMER, *REASONS.values(), *(part for words in every_text() for part in words)):
+    for source in (path for pattern in SOURCES for path in sorted(PACKAGE.glob(pattern))):
+        for _, message, _, context in extract_from_file("python", source, keywords=KEYWORDS):
+            wanted.add(message, context=context)
+    named = (part for words in (*every_text(), *RULES.values()) for part in words)
+    for text in (DISCLAIMER, *REASONS.values(), *named):
         wanted.add(text)
     return wanted
 
@@ -72,7 +78,7 @@ def fields(text: str) -> set[str | None]:
 def written(catalog: Catalog, how: str) -> bytes:
     """The bytes of a .po or a .mo file; the same for the same translations, whenever they are made."""
     catalog.revision_date = catalog.creation_date = datetime(2026, 1, 1, tzinfo=UTC)
-    catalog.header_comment = f"# {LANGUAGES[str(catalog.locale)]}: translations of the impression. MIT License."
+    catalog.header_comment = f"# {LANGUAGES[str(catalog.locale)]}: translations of impression and report. MIT License."
     catalog.project, catalog.version, catalog.fuzzy = DOMAIN, "1", False
     buffer = io.BytesIO()
     write_mo(buffer, catalog) if how == "mo" else write_po(buffer, catalog, width=110, omit_header=False)

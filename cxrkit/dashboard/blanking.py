@@ -8,6 +8,7 @@ import streamlit as st
 
 from cxrkit.charts import overlay
 from cxrkit.dashboard import choices, services
+from cxrkit.impression import translations
 from cxrkit.radiograph import Radiograph
 from cxrkit.reading import Box
 
@@ -55,11 +56,16 @@ def blank_field(radiograph: Radiograph, copy: overlay.DisplayCopy) -> None:
         choices.keep(key, value)
 
 
-def blanking_caption(boxes: tuple[Box, ...]) -> tuple[str, ...]:
+def blanking_caption(boxes: tuple[Box, ...], language: str = "en") -> tuple[str, ...]:
     """What an exported picture says about its black boxes; nothing without any."""
     if not boxes:
         return ()
-    return (f"{len(boxes)} {'boxes' if len(boxes) > 1 else 'box'} blanked in this picture, not in what was read.",)
+    said = translations(language).ngettext(
+        "{n} box blanked in this picture, not in what was read.",
+        "{n} boxes blanked in this picture, not in what was read.",
+        len(boxes),
+    )
+    return (said.format(n=len(boxes)),)
 
 
 def _wanted(radiograph: Radiograph) -> bool:

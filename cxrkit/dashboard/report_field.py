@@ -13,7 +13,7 @@ from cxrkit.dashboard.display_field import display_caption
 from cxrkit.dashboard.impression_view import chosen_language
 from cxrkit.dashboard.ranking import RULES, rank
 from cxrkit.dashboard.sidebar import Choice
-from cxrkit.impression import impression
+from cxrkit.impression import impression, translations
 from cxrkit.radiograph import Radiograph
 from cxrkit.reading import Box, Reading
 from cxrkit.serving.reading_report import Report, compose, to_html, to_pdf
@@ -39,7 +39,7 @@ def report_field(
 
     def report() -> Report:
         ranked, others = rank(choice.preset, reading.prediction, choice.rule, choice.custom)
-        title, meaning = RULES[choice.rule]
+        title, meaning = map(translations(language).gettext, RULES[choice.rule])
         return compose(
             radiograph,
             reading,
@@ -49,9 +49,9 @@ def report_field(
             made=date.today(),
             copy=overlay.blank(copy, blanked),
             look=look,
-            captions=display_caption(radiograph) + blanking_caption(blanked),
+            captions=display_caption(radiograph) + blanking_caption(blanked, language),
             impression=impression(reading, (*ranked, *others), choice.rule, language),
-            impression_language=language,
+            language=language,
         )
 
     with st.popover("Report", icon=":material/description:", key="report_field"):

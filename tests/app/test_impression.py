@@ -109,4 +109,5 @@ def test_pictures_and_reports_that_are_taken_away_say_it_too(
     monkeypatch.setattr(st, "download_button", kept)
     upload(app, phantom_png(size=256), "a.png")
     app.selectbox(key="impression_language").set_value("fr").run()
-    assert f'<p lang="fr">{paragraph(app)[1]}</p>' in html.unescape(files[-1]().decode())
+    assert f"<p>{paragraph(app)[1]}</p>" in html.unescape(files[-1]().decode())
+    assert '<html lang="fr">' in files[-1]().decode()

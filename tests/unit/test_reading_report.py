@@ -21,6 +21,7 @@ from cxrkit.dashboard.ranking import Standing, rank
 from cxrkit.findings import finding_text
 from cxrkit.imaging.loading import load_radiograph
 from cxrkit.imaging.phantom import phantom, phantom_dicom
+from cxrkit.impression import translations
 from cxrkit.model.manager import XRayModelManager
 from cxrkit.quality import QualityIssue, QualityReport
 from cxrkit.radiograph import Radiograph
@@ -241,3 +242,52 @@ def test_what_does_not_belong_together_is_refused(
         compose(phantom(size=128), reading, manager.preset, judged(manager, reading), rule="", made=DAY)
     with pytest.raises(ValueError, match="do not match"):
         report(at=judged(manager, reading)[:2])
+
+
+@pytest.mark.parametrize(
+    ("language", "title"),
+    [
+        ("de", "Auswertung einer Röntgenaufnahme des Thorax"),
+        ("es", "Lectura de una radiografía de tórax"),
+        ("fr", "Lecture d'une radiographie du thorax"),
+    ],
+)
+def test_every_word_of_its_own_is_in_the_language_of_the_impression(
+    reading: Reading, report: Callable[..., Report], language: str, title: str
+) -> None:
+    """What stands in English beside it is what a file, the card or the rule says."""
+    refused = QualityReport((QualityIssue("no-lungs", "refuse"),), ("rotate-90", "invert"), distance=1.7).override()
+    scores = dict.fromkeys(reading.prediction, FindingScore(0.4, 0.0, Interval(0.3, 0.7)))
+    drawn = DropoutRecord(draws=50, seed=7, rates=(0.2,), trained=False)
+    shown = dataclasses.replace(reading, quality=refused, prediction=Prediction(scores), dropout=drawn)
+    english, other = report(shown), report(shown, language=language)
+    words = translations(language)
+    assert other.title == title
+    assert other.disclaimer == words.gettext(DISCLAIMER) != DISCLAIMER
+    assert other.headings.remarks == words.gettext("Remarks of the reader")
+    pairs = [*zip(english.facts, other.facts, strict=True), *zip(english.origin, other.origin, strict=True)]
+    assert all(one[0] != its[0] for one, its in pairs)
+    same = {"Youden: balances both errors", *(line.fitted for line in english.lines), "Radiograph"}
+    for one, its in zip(texts(english), texts(other), strict=True):
+        assert one in same or one != its, one
+    assert "50,0\u00a0%" in other.lines[0].threshold
+    for text in (text_of(to_pdf(other)), Page(to_html(other)).text):
+        plain = text.replace("\u00a0", " ")
+        assert other.disclaimer.replace("\u00a0", " ") in plain
+        assert other.headings.quality in plain
+        assert "30,0 %" in plain
+    assert f'<html lang="{language}">' in to_html(other)
+    assert f"({language})".encode() in to_pdf(other)
+
+
+def texts(report: Report) -> list[str]:
+    """All sentences and words of a report but what a file, a card or the reader said."""
+    lines = [(line.verdict, line.interval, line.fitted) for line in report.lines]
+    figures = [(figure.title, figure.caption) for figure in (report.radiograph, *report.maps)]
+    return [
+        *dataclasses.astuple(report.headings)[1:],
+        report.maps_note,
+        *(text for group in (*lines, *figures) for text in group if text),
+        *report.quality,
+        *report.footnotes,
+    ]

@@ -10,14 +10,12 @@ from typing import Protocol
 import cxrkit
 from cxrkit.card import MINIMUM_POSITIVES, OperatingPoint
 from cxrkit.charts import overlay
-from cxrkit.charts.style import percent
-from cxrkit.findings import finding_text
-from cxrkit.imaging.quality import NAMES
 from cxrkit.preset import Preset
 from cxrkit.quality import QualityReport
 from cxrkit.radiograph import Radiograph
-from cxrkit.reading import PERCENTILES, Reading, in_doubt
+from cxrkit.reading import PERCENTILES, Interval, Reading, in_doubt
 from cxrkit.serving.reading_report.figures import PICTURE_SIDE, Figure, figure, map_figure
+from cxrkit.serving.reading_report.words import Headings, Words
 
 MOST_MAPS = 4
 
@@ -75,16 +73,16 @@ class Line:
 class Report:
     """Everything on the page, in the order of the page. No identity: neither a name nor what a file said of one."""
 
+    language: str
     title: str
     disclaimer: str
     notice: str
     facts: tuple[tuple[str, str], ...]
     impression: str
-    impression_language: str
     radiograph: Figure
     maps: tuple[Figure, ...]
     maps_note: str
-    rule: str
+    headings: Headings
     lines: tuple[Line, ...]
     has_intervals: bool
     footnotes: tuple[str, ...]
@@ -105,9 +103,11 @@ def compose(
     look: overlay.Look | None = None,
     captions: Sequence[str] = (),
     impression: str = "",
-    impression_language: str = "en",
+    language: str = "en",
 ) -> Report:
     """Put a reading into the words of a report.
+
+    What a file, a preset's card or the reader said stands as it was said, whatever the language.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def compose(
     judged
         Every finding against the operating point, in the order in which they are listed.
     rule
-        Name and meaning of the operating point, such as "Youden: balances both errors".
+        Name and meaning of the operating point in that language, such as "Youden: balances both errors".
     made
         The date on the report.
     copy
@@ -127,8 +127,10 @@ def compose(
         How maps are laid over it.
     captions
         Further sentences on the picture, such as that boxes are blanked.
-    impression, impression_language
-        A paragraph on the numbers in plain language, empty for none; and the code of its language.
+    impression
+        A paragraph on the numbers in plain language, empty for none.
+    language
+        Of the impression and of the report's own words: a key of `cxrkit.impression.LANGUAGES`.
 
     Raises
     ------
@@ -141,128 +143,160 @@ def compose(
         raise ValueError("the reading is of another radiograph")
     if {at.finding for at in judged} != set(reading.prediction):
         raise ValueError("findings and operating points do not match")
+    words = Words.of(language)
+    t = words.t
     shown = copy or overlay.display_copy(radiograph)
-    chosen, why = _chosen(reading, judged)
+    chosen, why = _chosen(words, reading, judged)
     unsupported = any(not at.supported and at.threshold is not None for at in judged)
     intervals = any(score.interval is not None for score in reading.prediction.scores.values())
     return Report(
-        title="Reading of one chest radiograph",
-        disclaimer=reading.disclaimer,
+        language=language,
+        title=t.gettext("Reading of one chest radiograph"),
+        disclaimer=t.gettext(reading.disclaimer),
         notice=reading.notice,
-        facts=_facts(radiograph),
+        facts=_facts(words, radiograph),
         impression=impression,
-        impression_language=impression_language,
-        radiograph=figure(overlay.small(shown, PICTURE_SIDE), "Radiograph", " ".join(captions)),
+        radiograph=figure(overlay.small(shown, PICTURE_SIDE), t.gettext("Radiograph"), " ".join(captions)),
         maps=tuple(
-            map_figure(shown, reading.explanations[at.finding], reading, look or overlay.Look()) for at in chosen
+            map_figure(words, shown, reading.explanations[at.finding], reading, look or overlay.Look()) for at in chosen
         ),
         maps_note=why,
-        rule=rule,
-        lines=tuple(_line(at, reading) for at in judged),
+        headings=words.headings(rule),
+        lines=tuple(_line(words, at, reading) for at in judged),
         has_intervals=intervals,
-        footnotes=_footnotes(preset, reading, intervals=intervals, unsupported=unsupported),
-        quality=quality_sentences(reading.quality),
+        footnotes=_footnotes(words, preset, reading, intervals=intervals, unsupported=unsupported),
+        quality=_quality(words, reading.quality),
         notes=(*reading.warnings, *reading.notes),
-        origin=(
-            ("Model", f"{preset.title} ({preset.name}, version {preset.version})"),
-            ("Weights sha256", reading.weights_sha256),
-            ("Image sha256", f"{reading.radiograph_sha256[:16]} ..."),
-            ("Made", f"{made.isoformat()} with cxrkit {cxrkit.__version__}"),
-        ),
+        origin=_origin(words, reading, preset, made),
     )
 
 
-def quality_sentences(quality: QualityReport) -> tuple[str, ...]:
+def _origin(words: Words, reading: Reading, preset: Preset, made: date) -> tuple[tuple[str, str], ...]:
+    t = words.t
+    model = t.gettext("{title} ({name}, version {version})")
+    return (
+        (t.gettext("Model"), model.format(title=preset.title, name=preset.name, version=preset.version)),
+        (t.gettext("Weights sha256"), reading.weights_sha256),
+        (t.gettext("Image sha256"), f"{reading.radiograph_sha256[:16]} ..."),
+        (t.gettext("Made"), t.gettext("{day} with cxrkit {version}").format(day=made, version=cxrkit.__version__)),
+    )
+
+
+def _quality(words: Words, quality: QualityReport) -> tuple[str, ...]:
     """What was found of the picture, what was done to it, and what the reader decided."""
+    t = words.t
     said = []
     if quality.overridden:
-        said.append("SHOWN AT THE READER'S REQUEST, IN SPITE OF A REFUSAL: do not rely on it.")
+        said.append(t.gettext("SHOWN AT THE READER'S REQUEST, IN SPITE OF A REFUSAL: do not rely on it."))
     if quality.correction:
-        said.append("Put into place before it was read: " + _steps(quality.correction) + ".")
+        steps = words.listed([words.correction(step) for step in quality.correction])
+        said.append(t.gettext("Put into place before it was read: {steps}.").format(steps=steps))
     if quality.proposed:
+        steps = words.listed([words.correction(step) for step in quality.proposed])
+        sentence = t.gettext("Read as it lies, although it looks to the model as if it had to be {steps}.")
+        said.append(sentence.format(steps=steps))
+    said += [t.gettext(issue.message) for issue in quality.issues if issue.code not in ("inverted", "rotated")]
+    if quality.distance is None:
         said.append(
-            "Read as it lies, although it looks to the model as if it needed: " + _steps(quality.proposed) + "."
+            t.gettext("This model has no gate: whether the picture is a frontal chest radiograph was not checked.")
         )
-    said += [issue.message for issue in quality.issues if issue.code not in ("inverted", "rotated")]
-    if quality.distance is not None:
-        inside = "inside" if quality.distance <= 1 else "outside"
-        said.append(
-            f"Distance from the model's training radiographs: {quality.distance:.2f} of the limit ({inside} of it)."
-        )
+    elif quality.distance <= 1:
+        sentence = t.gettext("Distance from the model's training radiographs: {distance} of the limit (inside of it).")
+        said.append(sentence.format(distance=words.decimal(quality.distance, 2)))
     else:
-        said.append("This model has no gate: whether the picture is a frontal chest radiograph was not checked.")
+        sentence = t.gettext("Distance from the model's training radiographs: {distance} of the limit (outside of it).")
+        said.append(sentence.format(distance=words.decimal(quality.distance, 2)))
     if not quality.issues and not quality.correction and not quality.proposed:
-        said.insert(0, "Nothing was found against the picture.")
+        said.insert(0, t.gettext("Nothing was found against the picture."))
     return tuple(said)
 
 
-def _steps(corrections: Sequence[str]) -> str:
-    return " and ".join(NAMES[step].lower() for step in corrections)  # type: ignore[index]
-
-
-def _chosen(reading: Reading, judged: Sequence[Judged]) -> tuple[list[Judged], str]:
+def _chosen(words: Words, reading: Reading, judged: Sequence[Judged]) -> tuple[list[Judged], str]:
     """The findings whose maps are shown, and the sentences that say which they are."""
+    t = words.t
     with_map = [at for at in judged if reading.explanations[at.finding].has_positive_evidence]
     if not with_map:
-        return [], "Nothing in this radiograph raised a score: there is no map to show."
+        return [], t.gettext("Nothing in this radiograph raised a score: there is no map to show.")
     rows, columns = reading.explanations[with_map[0].finding].map.shape
-    how = f"Grad-CAM, {rows} x {columns}: where the model looked, not the outline of a lesion."
+    how = t.gettext("Grad-CAM, {rows} x {columns}: where the model looked, not the outline of a lesion.").format(
+        rows=rows, columns=columns
+    )
     positive = [at for at in with_map if at.positive]
     if not positive:
-        which = "No finding with a map is past a threshold that can be relied on: the map of the first one listed."
+        which = t.gettext(
+            "No finding with a map is past a threshold that can be relied on: the map of the first one listed."
+        )
         return with_map[:1], f"{which} {how}"
     if len(positive) > MOST_MAPS:
-        which = f"Maps of the first {MOST_MAPS} of {len(positive)} findings past their threshold."
+        which = t.gettext("Maps of the first {n} of {all} findings past their threshold.").format(
+            n=MOST_MAPS, all=len(positive)
+        )
     else:
-        which = "Maps of the findings past their threshold."
+        which = t.gettext("Maps of the findings past their threshold.")
     return positive[:MOST_MAPS], f"{which} {how}"
 
 
-def _line(at: Judged, reading: Reading) -> Line:
-    score = reading.prediction.score(at.finding)
-    doubt = in_doubt(score.interval, at.threshold)
-    verdict = "no operating point" if at.threshold is None else "past" if at.past else "below"
-    verdict += ", in doubt" if doubt else ""
-    point = at.point
+def _line(words: Words, at: Judged, reading: Reading) -> Line:
+    t, score, point = words.t, reading.prediction.score(at.finding), at.point
+    if at.threshold is None:
+        verdict = t.gettext("no operating point")
+    else:
+        verdict = t.gettext("past") if at.past else t.gettext("below")
+    if in_doubt(score.interval, at.threshold):
+        verdict = t.gettext("{verdict}, in doubt").format(verdict=verdict)
+    rates = t.gettext("not known")
+    if point is not None:
+        rates = f"{words.share(point.sensitivity)} / {words.share(point.specificity)}"
     return Line(
-        finding=finding_text(at.finding).label,
-        probability=percent(score.probability),
-        interval="" if score.interval is None else f"{percent(score.interval.low)} to {percent(score.interval.high)}",
-        threshold="–" if at.threshold is None else percent(at.threshold),
+        finding=words.label(at.finding),
+        probability=words.share(score.probability),
+        interval="" if score.interval is None else _between(words, score.interval),
+        threshold="–" if at.threshold is None else words.share(at.threshold),
         verdict=verdict if at.supported or at.threshold is None else f"{verdict} *",
-        rates="not known" if point is None else f"{percent(point.sensitivity)} / {percent(point.specificity)}",
-        fitted="–" if point is None else f"{point.split}, {point.n:,} ({point.positives:,})",
+        rates=rates,
+        fitted="–" if point is None else f"{point.split}, {words.count(point.n)} ({words.count(point.positives)})",
         strong=at.positive,
         supported=at.supported,
     )
 
 
-def _footnotes(preset: Preset, reading: Reading, *, intervals: bool, unsupported: bool) -> tuple[str, ...]:
-    said = []
+def _between(words: Words, interval: Interval) -> str:
+    return words.t.gettext("{low} to {high}").format(low=words.share(interval.low), high=words.share(interval.high))
+
+
+def _footnotes(
+    words: Words, preset: Preset, reading: Reading, *, intervals: bool, unsupported: bool
+) -> tuple[str, ...]:
+    t, said = words.t, []
     if preset.reference_prevalence is not None:
-        said.append(
-            f"Probabilities are calibrated, and stated at the prevalence of {preset.reference_prevalence.source}."
-        )
+        sentence = t.gettext("Probabilities are calibrated, and stated at the prevalence of {source}.")
+        said.append(sentence.format(source=preset.reference_prevalence.source))
     else:
-        splits = sorted({f"{c.split} (n = {c.n:,})" for c in preset.calibration.values()})
-        said.append(
-            f"Probabilities are stated at the prevalence of the set they were calibrated on: {', '.join(splits)}."
-        )
+        splits = sorted({f"{c.split} (n = {words.count(c.n)})" for c in preset.calibration.values()})
+        sentence = t.gettext("Probabilities are stated at the prevalence of the set they were calibrated on: {sets}.")
+        said.append(sentence.format(sets=", ".join(splits)))
     if intervals and reading.dropout is not None:
         low, high = PERCENTILES
-        said.append(
-            f"Interval: {low}th to {high}th percentile of {reading.dropout.draws} draws with dropout in the head (seed "
-            f"{reading.dropout.seed}); in doubt: it reaches across the threshold."
+        sentence = t.gettext(
+            "Interval: {low}th to {high}th percentile of {draws} draws with dropout in the head (seed {seed}); in "
+            "doubt: it reaches across the threshold."
         )
+        said.append(sentence.format(low=low, high=high, draws=reading.dropout.draws, seed=reading.dropout.seed))
     if unsupported:
-        said.append(f"* Fewer than {MINIMUM_POSITIVES} cases to fit the threshold on: do not rely on it.")
+        sentence = t.gettext("* Fewer than {n} cases to fit the threshold on: do not rely on it.")
+        said.append(sentence.format(n=MINIMUM_POSITIVES))
     return tuple(said)
 
 
-def _facts(radiograph: Radiograph) -> tuple[tuple[str, str], ...]:
-    kind = {"phantom": "synthetic phantom, not a patient"}.get(radiograph.source_format, radiograph.source_format)
-    facts = [("File", ", ".join(filter(None, (kind, radiograph.modality))))]
-    facts += [("Size", f"{radiograph.width} x {radiograph.height} pixels")]
-    facts += [("View", radiograph.view or "not stated")]
-    facts += [("Age band, sex", f"{radiograph.age_band or 'not stated'}, {radiograph.sex or 'not stated'}")]
-    return tuple(facts)
+def _facts(words: Words, radiograph: Radiograph) -> tuple[tuple[str, str], ...]:
+    t = words.t
+    unknown, kind = t.gettext("not stated"), radiograph.source_format
+    if kind == "phantom":
+        kind = t.gettext("synthetic phantom, not a patient")
+    size = t.gettext("{width} x {height} pixels").format(width=radiograph.width, height=radiograph.height)
+    return (
+        (t.gettext("File"), ", ".join(filter(None, (kind, radiograph.modality)))),
+        (t.gettext("Size"), size),
+        (t.gettext("View"), radiograph.view or unknown),
+        (t.gettext("Age band, sex"), f"{radiograph.age_band or unknown}, {radiograph.sex or unknown}"),
+    )

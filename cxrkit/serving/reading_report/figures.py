@@ -10,9 +10,8 @@ import numpy as np
 from PIL import Image
 
 from cxrkit.charts import overlay
-from cxrkit.charts.style import percent
-from cxrkit.findings import finding_text
 from cxrkit.reading import Explanation, Reading
+from cxrkit.serving.reading_report.words import Words
 
 PICTURE_SIDE, MAP_SIDE = 900, 560
 """Long sides of the radiograph and of each map on paper, in pixels: 250 dpi at the width that they have there."""
@@ -36,16 +35,20 @@ def figure(image: Image.Image, title: str, caption: str) -> Figure:
     return Figure(out.getvalue(), image.width, image.height, title, caption)
 
 
-def map_figure(copy: overlay.DisplayCopy, explanation: Explanation, reading: Reading, look: overlay.Look) -> Figure:
+def map_figure(
+    words: Words, copy: overlay.DisplayCopy, explanation: Explanation, reading: Reading, look: overlay.Look
+) -> Figure:
     """The picture with one map, and how much of its evidence lies outside of the lungs."""
     image = overlay.blended(_large_enough(copy), explanation, look)
     image.thumbnail((MAP_SIDE, MAP_SIDE))
     outside = ""
     if explanation.outside_lungs is not None:
-        beware = ": more than usual, beware" if explanation.unusual_place else ""
-        outside = f"{percent(explanation.outside_lungs)} of the evidence outside the lungs{beware}."
-    probability = percent(reading.prediction[explanation.finding])
-    return figure(image, f"{finding_text(explanation.finding).label}, {probability}", outside)
+        said = words.t.gettext("{share} of the evidence outside the lungs.")
+        if explanation.unusual_place:
+            said = words.t.gettext("{share} of the evidence outside the lungs: more than usual, beware.")
+        outside = said.format(share=words.share(explanation.outside_lungs))
+    probability = words.share(reading.prediction[explanation.finding])
+    return figure(image, f"{words.label(explanation.finding)}, {probability}", outside)
 
 
 def _large_enough(copy: overlay.DisplayCopy) -> overlay.DisplayCopy:

@@ -25,11 +25,8 @@ WIDTH, HEIGHT = A4[0] - 2 * MARGIN, A4[1] - 2 * MARGIN
 GAP = 2 * mm
 _PLAIN, _BOLD = "cxrkit-plain", "cxrkit-bold"
 _INK, _MUTED, _RULE, _SHADE, _WARN = (HexColor(c) for c in ("#1b2329", "#4c5860", "#c9d1d6", "#eef2f4", "#8a4b00"))
-_COLUMNS: tuple[tuple[str, float], ...] = (
-    *(("Finding", 38.0), ("Probability", 20.0), ("Interval", 31.0), ("Threshold", 19.0), ("Result", 25.0)),
-    *(("Sens. / spec.", 27.0), ("Fitted on: n (positive)", 26.0)),
-)
-"""Titles and widths in millimetres."""
+_WIDTHS = (38.0, 20.0, 31.0, 19.0, 25.0, 27.0, 26.0)
+"""Of the columns of the table, in millimetres; the third is that of the intervals."""
 
 Flowables = list[Any]
 
@@ -38,7 +35,7 @@ def to_pdf(report: Report) -> bytes:
     """Write the report; what does not fit the page is made smaller as a whole, never cut off."""
     _register_fonts()
     out = BytesIO()
-    canvas = Canvas(out, pagesize=A4, invariant=1, lang="en")  # no clock and no random numbers in the file
+    canvas = Canvas(out, pagesize=A4, invariant=1, lang=report.language)  # no clock and no random numbers in the file
     canvas.setTitle(report.title)
     canvas.setSubject(report.disclaimer)
     canvas.setCreator("cxrkit")
@@ -84,13 +81,13 @@ def _story(report: Report) -> Flowables:
         Spacer(0, GAP),
     ]
     if report.impression:
-        story += [_heading("In words"), _text(report.impression), Spacer(0, GAP)]
-    story += [_heading(f"Findings at the operating point {report.rule}"), _findings(report)]
+        story += [_heading(report.headings.impression), _text(report.impression), Spacer(0, GAP)]
+    story += [_heading(report.headings.findings), _findings(report)]
     story += [_text(note, 6.4, "muted") for note in report.footnotes]
-    story += [Spacer(0, GAP), _heading("Quality of the picture, and what was done to it")]
+    story += [Spacer(0, GAP), _heading(report.headings.quality)]
     story += [_text(f"– {sentence}") for sentence in (*report.quality, *report.notes)]
-    story += [Spacer(0, GAP), _heading("Where it comes from"), _pairs(report.origin)]
-    story += [Spacer(0, GAP), _heading("Remarks of the reader"), _remarks()]
+    story += [Spacer(0, GAP), _heading(report.headings.origin), _pairs(report.origin)]
+    story += [Spacer(0, GAP), _heading(report.headings.remarks), _remarks()]
     return story
 
 
@@ -110,7 +107,7 @@ def _disclaimer(report: Report) -> Table:
 
 def _pairs(pairs: Sequence[tuple[str, str]], columns: int = 1) -> Table:
     """Names and values, so many pairs side by side."""
-    label = 24 * mm
+    label = 28 * mm
     cells = [cell for name, value in pairs for cell in (_text(name, colour="muted"), _text(value))]
     cells += [_text("")] * (-len(cells) % (2 * columns))
     rows = [cells[at : at + 2 * columns] for at in range(0, len(cells), 2 * columns)]
@@ -142,16 +139,13 @@ def _figure(figure: Figure, width: float, height: float) -> Flowables:
 
 
 def _findings(report: Report) -> Table:
-    columns = [(name, width) for name, width in _COLUMNS if name != "Interval" or report.has_intervals]
-    spare = WIDTH / mm - sum(width for _, width in columns)
-    columns[0] = (columns[0][0], columns[0][1] + spare)
-    rows = [[_text(name, 6.6, "muted", bold=True) for name, _ in columns]]
+    widths = [*_WIDTHS] if report.has_intervals else [*_WIDTHS[:2], *_WIDTHS[3:]]
+    widths[0] += WIDTH / mm - sum(widths)  # what is to spare
+    rows = [[_text(name, 6.6, "muted", bold=True) for name in report.headings.columns(report.has_intervals)]]
     rows += [_row(line, report.has_intervals) for line in report.lines]
     style = [("LINEBELOW", (0, 0), (-1, -1), 0.25, _RULE), ("VALIGN", (0, 0), (-1, -1), "MIDDLE")]
     style += [("BACKGROUND", (0, k), (-1, k), _SHADE) for k, line in enumerate(report.lines, start=1) if line.strong]
-    return Table(
-        rows, colWidths=[width * mm for _, width in columns], hAlign="LEFT", style=[*style, *_padding(1, 1.2, 2)]
-    )
+    return Table(rows, colWidths=[width * mm for width in widths], hAlign="LEFT", style=[*style, *_padding(1, 1.2, 2)])
 
 
 def _row(line: Line, intervals: bool) -> list[Paragraph]:
