@@ -46,8 +46,9 @@ def lung_mask(logits: Floats) -> Mask:
     sizes = facts[:, cv2.CC_STAT_AREA]
     largest = sorted(range(1, count), key=lambda k: -int(sizes[k]))[:2]
     kept = [k for k in largest if sizes[k] >= 0.1 * sizes[largest[0]]]
-    mask = np.isin(regions, kept) if kept else np.zeros(above.shape, np.bool_)
-    outer, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    chosen = np.zeros(count, np.uint8)
+    chosen[kept] = 1
+    outer, _ = cv2.findContours(chosen[regions], cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     filled: Mask = np.asarray(cv2.drawContours(np.zeros(above.shape, np.uint8), outer, -1, 1, -1) > 0)
     return filled if filled.mean() >= LEAST else np.zeros(above.shape, np.bool_)
 
@@ -117,24 +118,32 @@ def share_inside(mask: Mask, box: Box, height: int, width: int, grid: tuple[int,
     """
     if not mask.any():
         return None
-    rows, columns = grid
-    fine = 32  # samples along a side of a cell
-    y = box.top + (np.arange(rows * fine) + 0.5) / (rows * fine) * (box.bottom - box.top)
-    x = box.left + (np.arange(columns * fine) + 0.5) / (columns * fine) * (box.right - box.left)
-    r, c = np.floor(y / height * mask.shape[0]).astype(int), np.floor(x / width * mask.shape[1]).astype(int)
-    seen = np.zeros((rows * fine, columns * fine), np.float32)
-    known_r, known_c = (r >= 0) & (r < mask.shape[0]), (c >= 0) & (c < mask.shape[1])
-    seen[np.ix_(known_r, known_c)] = mask[np.ix_(r[known_r], c[known_c])]
-    return np.asarray(seen.reshape(rows, fine, columns, fine).mean(axis=(1, 3)))
+    down = _samples(box.top, box.bottom, height, mask.shape[0], grid[0])
+    across = _samples(box.left, box.right, width, mask.shape[1], grid[1])
+    return np.asarray(down @ mask.astype(np.float32) @ across.T)
 
 
-def outside_share(map_: Floats, inside: Floats | None) -> float | None:
-    """Share of a map's evidence that lies outside of the lungs; None when there is no evidence, or no lungs.
+def _samples(first: float, last: float, size: int, cells: int, parts: int) -> Floats:
+    """(parts, cells) share of the samples of each part of an edge of the box that lie in each cell of the mask."""
+    fine = 32  # samples along a part
+    at = first + (np.arange(parts * fine) + 0.5) / (parts * fine) * (last - first)
+    cell = np.floor(at / size * cells).astype(int)
+    known = (cell >= 0) & (cell < cells)
+    shares = np.zeros((parts, cells), np.float32)
+    np.add.at(shares, (np.repeat(np.arange(parts), fine)[known], cell[known]), np.float32(1 / fine))
+    return shares
 
-    The evidence of a cell counts as spread evenly over it, although what a cell has seen reaches further.
+
+def outside_shares(maps: Floats, inside: Floats | None) -> list[float | None]:
+    """Per map of (C, H, W) the share of its evidence that lies outside of the lungs.
+
+    None where there is no evidence, or no lungs. The evidence of a cell counts as spread evenly over it, although what
+    a cell has seen reaches further.
     """
-    total = float(map_.sum())
-    return None if inside is None or total <= 0 else float(1 - (map_ * inside).sum() / total)
+    if inside is None:
+        return [None] * len(maps)
+    totals, within = maps.sum(axis=(1, 2)).tolist(), (maps * inside).sum(axis=(1, 2)).tolist()
+    return [1 - part / total if total > 0 else None for total, part in zip(totals, within, strict=True)]
 
 
 def edge_share(mask: Mask) -> float:

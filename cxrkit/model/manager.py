@@ -20,7 +20,7 @@ from cxrkit.model.dropout import DropoutDraws
 from cxrkit.model.first_layer import first_planes
 from cxrkit.model.gate import Gate, descriptor
 from cxrkit.model.gradcam import grad_cam
-from cxrkit.model.lungs import EDGE_LIMIT, Mask, edge_share, outside_share, share_inside, shipped_finder
+from cxrkit.model.lungs import EDGE_LIMIT, Mask, edge_share, outside_shares, share_inside, shipped_finder
 from cxrkit.model.runtimes import Precision, Runtime, RuntimeName, chosen
 from cxrkit.preset import WEIGHTS, Preset, find_preset
 from cxrkit.quality import QualityIssue, QualityReport, ordered
@@ -246,11 +246,13 @@ class XRayModelManager:
                 layer,
                 map_,
                 box,
-                float(map_.max()),
-                outside_share(map_, inside),
+                peak,
+                outside,
                 limits.get(finding),
             )
-            for finding, map_ in zip(self.findings, maps, strict=True)
+            for finding, map_, peak, outside in zip(
+                self.findings, maps, maps.max(axis=(1, 2)).tolist(), outside_shares(maps, inside), strict=True
+            )
         }
 
     def describe(self, features: Floats) -> Floats:

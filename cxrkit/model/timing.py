@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import statistics
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -14,7 +17,9 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from cxrkit.errors import ScoringError
 from cxrkit.model.manager import XRayModelManager
+from cxrkit.model.openvino_runtime import can_compute
 from cxrkit.radiograph import Radiograph
 
 Floats = npt.NDArray[np.float32]
@@ -47,24 +52,31 @@ def tape_grad_cam(network: keras.Model, layer: str) -> Callable[[Floats], Floats
     return maps
 
 
-def compare(manager: XRayModelManager, radiograph: Radiograph, rounds: int = 15) -> dict[str, Any]:
-    """Time the bare trunk, a whole reading, ``model.predict`` and tape Grad-CAM in turn.
+def compare(preset: str, radiograph: Radiograph, rounds: int = 15) -> dict[str, Any]:
+    """Time a whole reading against its bare trunk, and against TensorFlow's ways to do a part of it, in turn.
 
     The ways alternate within each round, so that a machine that slows down slows all of them; the
-    ratios are medians of the rounds' ratios to the bare trunk. Tensor in, result out.
+    ratios are medians of the rounds' ratios. Tensor in, result out. ``tensorflow_trunk`` is the trunk as one traced
+    function, ``keras_predict`` is ``model.predict`` of the same network; tape Grad-CAM is what draws one map per
+    finding elsewhere, once per finding.
 
     Returns
     -------
     dict
         Machine, versions, median milliseconds and ratios.
     """
+    manager, beside = XRayModelManager(preset), XRayModelManager(preset, runtime="tensorflow")
     tensor = manager.preprocess(radiograph)
-    tape = tape_grad_cam(manager.model, manager.get_gradcam_layer())
+    tape = tape_grad_cam(beside.model, beside.get_gradcam_layer())
     ways: dict[str, Callable[[], Any]] = {
         "bare_trunk": lambda: manager.runtime.features(tensor),
         "reading_with_all_maps": lambda: manager.read_tensor(tensor, radiograph),
-        "model_predict": lambda: manager.model.predict(tensor, verbose=0),
+        "tensorflow_trunk": lambda: beside.runtime.features(tensor),
+        "keras_predict": lambda: beside.model.predict(tensor, verbose=0),
     }
+    if manager.runtime.name == "openvino" and can_compute("bfloat16"):
+        coarse = XRayModelManager(preset, precision="bfloat16")
+        ways["bfloat16_trunk"] = lambda: coarse.runtime.features(tensor)
     for way in ways.values():  # trace and warm up
         way()
         way()
@@ -74,27 +86,66 @@ def compare(manager: XRayModelManager, radiograph: Radiograph, rounds: int = 15)
             times[name].append(_seconds(way))
     tape(tensor)
     slow = [_seconds(lambda: tape(tensor)) for _ in range(3)]
-    trunk = times["bare_trunk"]
     medians = {name: statistics.median(values) * 1e3 for name, values in times.items()}
     medians["tape_grad_cam_all_findings"] = statistics.median(slow) * 1e3
+
+    def ratio(a: str, b: str) -> float:
+        return statistics.median(x / y for x, y in zip(times[a], times[b], strict=True))
+
     ratios = {
-        f"{name}_to_trunk": statistics.median(a / b for a, b in zip(values, trunk, strict=True))
-        for name, values in times.items()
-        if name != "bare_trunk"
+        "reading_with_all_maps_to_trunk": ratio("reading_with_all_maps", "bare_trunk"),
+        "tensorflow_trunk_to_trunk": ratio("tensorflow_trunk", "bare_trunk"),
+        "keras_predict_to_reading": ratio("keras_predict", "reading_with_all_maps"),
+        "tape_and_predict_to_reading": (medians["tape_grad_cam_all_findings"] + medians["keras_predict"])
+        / medians["reading_with_all_maps"],
     }
-    ratios["tape_and_predict_to_reading"] = (
-        medians["tape_grad_cam_all_findings"] + medians["model_predict"]
-    ) / medians["reading_with_all_maps"]
+    if "bfloat16_trunk" in times:
+        ratios["keras_predict_to_bfloat16_trunk"] = ratio("keras_predict", "bfloat16_trunk")
     return {
         "machine": {"processor": platform.machine(), "cores": os.cpu_count(), "system": platform.system()},
-        "versions": {"python": platform.python_version(), **{n: version(n) for n in ("tensorflow", "keras", "numpy")}},
+        "versions": {
+            "python": platform.python_version(),
+            **{n: version(n) for n in ("tensorflow", "keras", "openvino", "numpy")},
+        },
         "preset": manager.preset.name,
+        "runtime": manager.runtime.name,
+        "precision": manager.runtime.precision,
         "findings": len(manager.findings),
         "input_size": manager.preset.input_size,
         "rounds": rounds,
         "median_ms": {name: round(value, 2) for name, value in medians.items()},
         "ratios": {name: round(value, 3) for name, value in ratios.items()},
     }
+
+
+_LAUNCH = """
+import json, os, subprocess, sys, time
+began = time.perf_counter()
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+_, status, used = os.wait4(process.pid, 0)
+print(json.dumps([time.perf_counter() - began, used.ru_maxrss / 1024, os.waitstatus_to_exitcode(status)]))
+"""
+
+
+def start_cold(command: Sequence[str], rounds: int = 5) -> dict[str, float]:
+    """Run a command in a process of its own, again and again: median seconds and the largest resident memory in MB.
+
+    A light process starts it, for the system counts to a process what its parent held when it was started.
+
+    Raises
+    ------
+    ScoringError
+        It ended with an error.
+    """
+    seconds, resident = [], []
+    for _ in range(rounds):
+        done = subprocess.run([sys.executable, "-c", _LAUNCH, *command], capture_output=True, check=True)
+        lasted, most, status = json.loads(done.stdout)
+        if status:
+            raise ScoringError("The command that was timed ended with an error.", "Run it by itself to see which.")
+        seconds.append(lasted)
+        resident.append(most)
+    return {"cold_reading_s": round(statistics.median(seconds), 2), "cold_reading_mb": round(max(resident))}
 
 
 def _seconds(way: Callable[[], Any]) -> float:

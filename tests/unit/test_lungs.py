@@ -15,7 +15,7 @@ from cxrkit.model.lungs import (
     LungFinder,
     edge_share,
     lung_mask,
-    outside_share,
+    outside_shares,
     share_inside,
     shipped_finder,
 )
@@ -44,8 +44,9 @@ def test_share_inside_and_outside_by_hand():
     mask[:, :32] = True  # the left quarter
     inside = share_inside(mask, Box(0, 0, 200, 100), 100, 200, (2, 2))
     np.testing.assert_allclose(inside, [[0.5, 0], [0.5, 0]])
-    assert outside_share(np.array([[3.0, 1], [0, 0]], np.float32), inside) == pytest.approx(1 - 1.5 / 4)
-    assert outside_share(np.zeros((2, 2), np.float32), inside) is None
+    maps = np.array([[[3.0, 1], [0, 0]], [[0, 0], [0, 0]]], np.float32)
+    assert outside_shares(maps, inside) == [pytest.approx(1 - 1.5 / 4), None]
+    assert outside_shares(maps, None) == [None, None]
     assert share_inside(np.zeros((8, 8), np.bool_), Box(0, 0, 1, 1), 1, 1, (2, 2)) is None
 
 
