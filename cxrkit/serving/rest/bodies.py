@@ -11,7 +11,7 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
-from cxrkit.errors import BadRequest, RequestTimeout, TooLarge, UnsupportedFormat
+from cxrkit.errors import BadRequest, CxrError, RequestTimeout, TooLarge, UnsupportedFormat
 from cxrkit.serving.rest.settings import Settings
 from cxrkit.serving.rest.turns import Turn
 
@@ -76,12 +76,8 @@ async def received(request: Request, settings: Settings, turn: Turn) -> Body:
         raise BadRequest("The connection broke off before the file had arrived.", "Send it again.") from None
 
 
-async def _bounded(request: Request, turn: Turn, most: int, file: int) -> AsyncGenerator[bytes, None]:
+async def _bounded(request: Request, turn: Turn, most: int, refusal: CxrError) -> AsyncGenerator[bytes, None]:
     """The pieces of a body, of at most so many bytes."""
-    refusal = TooLarge(
-        f"The request is larger than the {max(1, file // 2**20)} MB that are accepted.",
-        "Export the single radiograph instead of a whole study or series.",
-    )
     announced = request.headers.get("content-length", "0")
     if not announced.isdecimal():
         raise BadRequest("The request's length is not a number.", "Send it again.")
@@ -97,7 +93,11 @@ async def _bounded(request: Request, turn: Turn, most: int, file: int) -> AsyncG
 
 
 async def _form(request: Request, settings: Settings, turn: Turn) -> Body:
-    pieces = _bounded(request, turn, settings.largest + _ENVELOPE, settings.largest)
+    refusal = TooLarge(
+        f"The file is larger than the {max(1, settings.largest // 2**20)} MB that are accepted.",
+        "Export the single radiograph instead of a whole study or series.",
+    )
+    pieces = _bounded(request, turn, settings.largest + _ENVELOPE, refusal)
     parser = MultiPartParser(request.headers, pieces, max_files=1, max_fields=MOST_FIELDS, max_part_size=1024)
     parser.spool_max_size = 0  # 0 is without limit: the file stays in memory, where `Turn` counts it
     try:
@@ -120,7 +120,8 @@ async def _form(request: Request, settings: Settings, turn: Turn) -> Body:
 
 
 async def _address(request: Request, turn: Turn) -> Body:
-    text = b"".join([piece async for piece in _bounded(request, turn, LARGEST_JSON, LARGEST_JSON)])
+    refusal = BadRequest("The body is longer than one with an address is.", "Send the file itself in a form.")
+    text = b"".join([piece async for piece in _bounded(request, turn, LARGEST_JSON, refusal)])
     try:
         body = json.loads(text)
     except (ValueError, RecursionError):
