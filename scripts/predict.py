@@ -34,7 +34,6 @@ from cxrkit.errors import CxrError, DisplayUnknown, RadiographError
 from cxrkit.imaging.loading import load_radiograph
 from cxrkit.preset import find_preset
 from cxrkit.reading import DISCLAIMER
-from cxrkit.serving.map_files import past_points, wanted_findings, write_maps
 from cxrkit.serving.records import error_record, format_record, to_record
 
 
@@ -83,7 +82,10 @@ def read(options: argparse.Namespace) -> int:
     from cxrkit.model.manager import XRayModelManager  # takes long to load: not for --help
 
     preset = find_preset(options.preset)
-    named = None if options.findings is None else wanted_findings(options.findings, preset)
+    if options.overlay is not None:  # what draws is loaded for it alone
+        from cxrkit.serving.map_files import past_points, wanted_findings, write_maps
+
+        named = None if options.findings is None else wanted_findings(options.findings, preset)
     manager = XRayModelManager(preset)
     status = 0
     for path in options.files:
@@ -96,7 +98,7 @@ def read(options: argparse.Namespace) -> int:
             record = to_record(reading, preset)
             status = 2 if reading.quality.refused else status
             if options.overlay is not None and not reading.quality.refused:
-                maps = write_maps(options.overlay, radiograph, reading, named or past_points(record))
+                maps = write_maps(options.overlay, radiograph, reading, past_points(record) if named is None else named)
                 record["maps"] = maps
         except (RadiographError, DisplayUnknown) as error:
             record, status = error_record(error), 2

@@ -136,6 +136,10 @@ class Scorer:
         if self._pool is not None:
             self._pool.close()
 
+    def pids(self) -> tuple[int, ...]:
+        """The processes that decode and wait for a file."""
+        return () if self._pool is None else tuple(child.process.pid for child in self._pool.idle())
+
     def tables(self, chunks: Iterable[Chunk], tick: Tick | None = None) -> Iterator[tuple[int, pa.Table]]:
         """Number and rows of each chunk, in their order.
 

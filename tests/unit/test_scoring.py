@@ -26,6 +26,7 @@ from cxrkit.serving.scoring_parts import Parts
 from cxrkit.serving.scoring_pipeline import How, in_order
 from cxrkit.serving.scoring_progress import ShowProgress
 from cxrkit.serving.scoring_sources import SourceSpec
+from cxrkit.serving.scoring_timing import compare
 from tests.scoring_model import PixelModel, preset
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -280,6 +281,16 @@ def test_batches_are_of_a_part_each(folder, tmp_path):
     run(folder, tmp_path / "r.parquet", model=model, match="*.png")  # 9 files, one of them empty
     # parts of a.png, empty.png, b/0.png, b/1.png; of b/2.png to b/5.png; of b/c/dark.png
     assert model.batches == [2, 1, 3, 1, 1]
+
+
+def test_scoring_is_timed_against_the_bare_network(folder):
+    """A network that takes 30 ms for a batch of 3, and nothing else that takes long."""
+    found = compare(PixelModel(0.03), SourceSpec(str(folder), match="[0-9].png"), files=6, rounds=3, how=HOW)
+    assert (found["files"], found["rounds"], found["batch"]) == (6, 3, 3)
+    assert found["median_ms"]["network"] >= 10
+    assert found["median_ms"]["scoring"] >= found["median_ms"]["network"]
+    assert 0 < found["ratios"]["scoring_to_network"] <= 1.05
+    assert found["cpu_ms"]["network"] < 5
 
 
 def test_progress_is_told_in_plain_lines():
