@@ -6,7 +6,8 @@
 first_page    from the address to a page that takes a file, on a warm server, in a fresh browser window (median)
 upload        from choosing a DICOM file of 5 million pixels, 16 bits, to the findings on the screen (median)
 transfer      what server and page exchange for one choice of a finding, operating point or opacity (the largest, MB)
-changes       from a click on a finding, or a step of the opacity, to the frame with the new map (95th percentiles)
+changes       from a click on a finding, or a step of the opacity, to the frame with the new map (95th percentiles);
+              and, without a bound, from the click to the text about it, which comes from the server
 sessions      from upload to findings while ten readers in windows of their own upload at once (95th percentile)
 memory        what the server holds more after 200 readings than after the first 20 (MB)
 
@@ -174,10 +175,13 @@ def changes(browser, address: str, folder: Path, pid: int) -> dict[str, float]:
     file.write_bytes(phantom_png(seed=11, size=1024))
     reader.upload(file)
     reader.rest()
-    page, found, slid = reader.page, [], []
+    page, found, told, slid = reader.page, [], [], []
     for finding in ("Mass", "Nodule", "Pneumothorax", "Consolidation", "Emphysema", "Fibrosis") * 4:
+        start = time.monotonic()
         page.evaluate(WAIT_FOR_CHANGE, ["click", f"Show {finding} on"])
         found.append(page.evaluate("window.cxTook"))
+        page.wait_for_function("f => document.querySelector('.cx-layers')?.dataset.finding === f", arg=finding)
+        told.append(time.monotonic() - start)
         reader.rest()
     for k in range(24):
         page.evaluate(WAIT_FOR_CHANGE, ["key", ""])
@@ -188,6 +192,8 @@ def changes(browser, address: str, folder: Path, pid: int) -> dict[str, float]:
     return {
         "finding_median_s": statistics.median(found),
         "finding_p95_s": statistics.quantiles(found, n=20)[-1],
+        "finding_text_median_s": statistics.median(told),
+        "finding_text_p95_s": statistics.quantiles(told, n=20)[-1],
         "opacity_median_s": statistics.median(slid),
         "opacity_p95_s": statistics.quantiles(slid, n=20)[-1],
     }

@@ -94,16 +94,22 @@ def layers_css(
     Each of two pictures side by side counts its layers from 1, so the rules hold for both. Plotly writes opacities of
     its own into the elements, hence ``!important``.
     """
-    shown = [e.finding for e in _with_evidence(explanations)]
+    layers = layer_numbers(explanations)
     rules = [f"{container} image:nth-of-type(n+2), {container} .scatterlayer .trace {{ opacity: 0 !important; }}"]
     if not window.plain:
         rules.append(f"{container} image:nth-of-type(1) {{ filter: {window.css()}; }}")
-    if finding in shown:
-        layer = shown.index(finding) + 2  # the radiograph, or the invisible trace, is the first
+    if finding in layers:
+        layer = layers[finding]
         rules.append(f"{container} image:nth-of-type({layer}) {{ opacity: {look.opacity:.2f} !important; }}")
         if look.contour:
             rules.append(f"{container} .scatterlayer .trace:nth-of-type({layer}) {{ opacity: 1 !important; }}")
     return "\n".join(rules)
+
+
+def layer_numbers(explanations: Mapping[str, Explanation]) -> dict[str, int]:
+    """Finding -> which image and which trace of a `viewer` is its own; only those with positive evidence have one."""
+    # the radiograph, or the invisible trace, is the first
+    return {e.finding: number for number, e in enumerate(_with_evidence(explanations), start=2)}
 
 
 def map_uri(explanation: Explanation, height: int, width: int, colour_map: str, long_side: int = MAP_SIDE) -> str:

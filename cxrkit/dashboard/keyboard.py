@@ -26,9 +26,14 @@ KEYS: dict[Action, tuple[str, str]] = {
 _ON = "keys_on"
 
 
+def keys_on() -> bool:
+    """Whether keys do anything."""
+    return bool(choices.kept(_ON, True))
+
+
 def shortcut(action: Action) -> str | None:
     """The key of an action for a button's ``shortcut``, or None where the reader turned keys off."""
-    return KEYS[action][0] if choices.kept(_ON, True) else None
+    return KEYS[action][0] if keys_on() else None
 
 
 def help_of(action: Action) -> str:

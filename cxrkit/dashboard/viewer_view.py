@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import json
 from html import escape
+from pathlib import Path
 
 import streamlit as st
 
 from cxrkit.charts import overlay
-from cxrkit.charts.viewer import VIEWER_CONFIG, layers_css
+from cxrkit.charts.viewer import VIEWER_CONFIG, layer_numbers, layers_css
 from cxrkit.charts.window import windowed
 from cxrkit.dashboard import quality_view, services
 from cxrkit.dashboard.blanking import blank_field, blanked_boxes, blanking_caption
@@ -15,6 +18,7 @@ from cxrkit.dashboard.contact_sheet import contact_sheet
 from cxrkit.dashboard.display_field import display_caption, display_field
 from cxrkit.dashboard.entry import guarded
 from cxrkit.dashboard.findings_panel import percent
+from cxrkit.dashboard.keyboard import keys_on
 from cxrkit.dashboard.ranking import RULES, Rule, standing
 from cxrkit.dashboard.report_field import report_field
 from cxrkit.dashboard.sidebar import Choice
@@ -62,6 +66,7 @@ def picture(radiograph: Radiograph, reading: Reading, choice: Choice, finding: s
         st.html(
             map_caption(reading, explanation, view)
             + f"<style>{layers_css('.st-key-viewport', reading.explanations, finding, view.shown, view.window)}</style>"
+            + layers_note(reading, finding, view)
             + f'<p class="cx-quality">{escape(quality_line(radiograph, reading, choice.preset))}</p>'
         )
         blank_field(radiograph, copy)
@@ -84,6 +89,22 @@ def picture(radiograph: Radiograph, reading: Reading, choice: Choice, finding: s
             on_click="ignore",
         )
         report_field(radiograph, reading, choice, copy, blanked, view.look)
+    st.html(f"<script>{_behaviour()}</script>", unsafe_allow_javascript=True)  # our own file, nothing else
+
+
+@functools.cache
+def _behaviour() -> str:
+    return Path(__file__).with_name("behaviour").joinpath("layers.js").read_text(encoding="utf-8")
+
+
+def layers_note(reading: Reading, finding: str, view: View) -> str:
+    """What is shown of the maps: ``behaviour/layers.js`` shows the next one before the server does."""
+    layers = escape(json.dumps(layer_numbers(reading.explanations)))
+    contour, hidden, keys = ("1" if flag else "" for flag in (view.look.contour, view.hidden, keys_on()))
+    return (
+        f'<span class="cx-layers" hidden data-finding="{finding}" data-layers="{layers}" data-keys="{keys}" '
+        f'data-opacity="{view.look.opacity:.2f}" data-contour="{contour}" data-hidden="{hidden}"></span>'
+    )
 
 
 def map_caption(reading: Reading, explanation: Explanation, view: View) -> str:
