@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from cxrkit.imaging.phantom import phantom_dicom
-from tests.browser.test_dashboard import open_page, sync_api, wait_until_idle, wait_until_warm
+from tests.browser.driving import open_page, sync_api, wait_until_idle, wait_until_warm
 from tests.conftest import REPOSITORY
 
 pytestmark = pytest.mark.timeout(180)
@@ -90,7 +90,9 @@ def test_nothing_is_left(watched: Watched, browser: sync_api.Browser, tmp_path: 
     page.locator("input[type=file]").set_input_files(scan)
     page.locator(".cx-row").nth(13).wait_for()
     page.locator(".st-key-viewport image").first.wait_for()
+    wait_until_idle(page)
     page.get_by_role("button", name="Show Mass on the radiograph").click()
+    sync_api.expect(page.locator(".cx-row.is-shown .cx-name")).to_have_text(["Mass"])
     wait_until_idle(page)
     for name in ("PNG", "JSON", "PDF", "HTML"):
         if name == "PDF":

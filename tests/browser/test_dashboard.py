@@ -13,7 +13,6 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
 
 import pytest
 from PIL import Image
@@ -23,20 +22,11 @@ from cxrkit.imaging.phantom import phantom_dicom
 from cxrkit.preset import Preset
 from cxrkit.reading import DISCLAIMER
 from scripts.take_screenshots import dashboard
+from tests.browser.driving import PATIENCE, open_page, sync_api, wait_until_idle, wait_until_warm
 from tests.conftest import REPOSITORY
 from tests.factory import FOURTEEN
 
-CHROMIUM = next((p for p in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if p), None)
-if CHROMIUM is None:
-    if os.environ.get("CI") == "true":
-        raise RuntimeError("CI must drive a real browser, and there is no chromium on this machine")
-    pytest.skip("there is no chromium to drive", allow_module_level=True)
-sync_api = pytest.importorskip("playwright.sync_api") if os.environ.get("CI") != "true" else None
-if sync_api is None:
-    from playwright import sync_api  # type: ignore[no-redef]
-
 pytestmark = pytest.mark.timeout(180)
-SECONDS = 1000
 VISIBLE_WITHIN = 1.5  # seconds from choosing the file to the findings
 
 
@@ -65,39 +55,6 @@ def scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def open_page(
-    browser: sync_api.Browser, address: str, width: int, height: int, scheme: Literal["dark", "light"] = "light"
-) -> sync_api.Page:
-    page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
-    page.set_default_timeout(40 * SECONDS)
-    page.foreign = []  # type: ignore[attr-defined]
-    own = "/".join(address.split("/")[:3])
-    page.on("request", lambda r: page.foreign.append(r.url) if own not in r.url else None)  # type: ignore[attr-defined]
-    page.goto(address)
-    return page
-
-
-def wait_until_warm(page: sync_api.Page) -> None:
-    page.locator(".cx-welcome").wait_for()
-    page.get_by_text("Loading and verifying the model").wait_for(state="hidden")
-    page.wait_for_function("document.querySelector('[data-test-script-state]')?.dataset.testScriptState !== 'running'")
-
-
-def wait_until_idle(page: sync_api.Page) -> None:
-    """Wait until the page's script has rested: a button that is being redrawn loses a click."""
-    idle = "document.querySelector('[data-test-script-state]')?.dataset.testScriptState !== 'running'"
-    for _ in range(2):
-        page.wait_for_function(idle)
-        page.wait_for_timeout(300)
-
-
-def widths(page: sync_api.Page) -> list[int]:
-    return page.evaluate(
-        "[document.documentElement.scrollWidth, innerWidth, "
-        "document.querySelector('.stMain').scrollWidth, document.querySelector('.stMain').clientWidth]"
-    )
-
-
 def shown_layers(page: sync_api.Page) -> list[list[str]]:
     """Opacity of the pictures, and of the contours, that are not hidden."""
     return [
@@ -118,8 +75,8 @@ def wait_for_layers(page: sync_api.Page, expected: list[list[str]]) -> None:
 def test_deep_link_on_a_fresh_server_goes_through_the_router(server: str, browser: sync_api.Browser) -> None:
     """First in this file: the server has had no request yet, which is when Streamlit would skip the router."""
     page = open_page(browser, f"{server}/model_info?from=link", 1440, 900)
-    page.locator("h2", has_text="Test preset fourteen").wait_for()
-    assert page.url == f"{server}/model_info?from=link&preset=fourteen"
+    sync_api.expect(page.locator("h2", has_text="Test preset fourteen")).to_have_count(1, timeout=PATIENCE)
+    sync_api.expect(page).to_have_url(f"{server}/model_info?from=link&preset=fourteen")
     sync_api.expect(page.locator("[data-testid=stTopNavLink]")).to_have_count(6)
     page.close()
 
@@ -134,10 +91,12 @@ def test_upload_read_choose_and_download(server: str, browser: sync_api.Browser,
     assert "Doe" not in shown
     assert "4711" not in shown
 
+    wait_until_idle(page)
     threshold = page.locator(".cx-pairs dd").first
-    assert threshold.inner_text() == "50.0 %"
+    sync_api.expect(threshold).to_have_text("50.0 %")
     page.get_by_text("Screening", exact=True).click()
     sync_api.expect(threshold).to_have_text("30.0 %")
+    wait_until_idle(page)
 
     page.get_by_role("button", name="Show Mass on the radiograph").click()
     sync_api.expect(page.locator(".cx-row.is-shown .cx-name")).to_have_text(["Mass"])
@@ -167,15 +126,18 @@ def test_upload_read_choose_and_download(server: str, browser: sync_api.Browser,
 
     before = page.locator(".st-key-viewport image").first.bounding_box()
     page.locator(".st-key-viewport [data-title='Zoom in']").click()
-    page.wait_for_timeout(600)
+    wait_until_idle(page)
     after = page.locator(".st-key-viewport image").first.bounding_box()
     assert before
     assert after
     assert after["width"] > 1.2 * before["width"]
 
     page.get_by_role("button", name="Adjust").click()
+    wait_until_idle(page)
     page.get_by_text("Half-peak contour").click()
+    wait_until_idle(page)
     page.keyboard.press("Escape")
+    wait_until_idle(page)
     page.get_by_role("button", name="Show Pleural effusion on the radiograph").click()
     sync_api.expect(page.locator(".cx-row.is-shown .cx-name")).to_have_text(["Pleural effusion"])
     wait_for_layers(page, [["1", "0.45"], []])  # another map, no contour, and the zoom stays
@@ -197,7 +159,6 @@ def test_first_reading_is_visible_soon(server: str, browser: sync_api.Browser, t
     page = open_page(browser, server, 1440, 900)
     for seed in range(3):
         wait_until_warm(page)
-        page.wait_for_timeout(500)
         path = tmp_path / f"scan{seed}.dcm"
         path.write_bytes(phantom_dicom(seed=seed + 1, size=1024))
         start = time.monotonic()
@@ -214,31 +175,14 @@ def test_first_reading_is_visible_soon(server: str, browser: sync_api.Browser, t
     assert min(took) < VISIBLE_WITHIN
 
 
-@pytest.mark.parametrize("width", [1440, 390])
-def test_nothing_overflows(server: str, browser: sync_api.Browser, width: int) -> None:
-    page = open_page(browser, server, width, 844)
-    wait_until_warm(page)
-    page.get_by_role("button", name="Synthetic phantom").click()
-    page.locator(".cx-row").nth(13).wait_for()
-    page.locator(".st-key-viewport image").first.wait_for()
-    document, window, main, inner = widths(page)
-    assert document <= window
-    assert main <= inner
-    page.goto(f"{server}/model_info")
-    page.locator("h2").first.wait_for()
-    document, window, main, inner = widths(page)
-    assert document <= window
-    assert main <= inner
-    page.close()
-
-
 def test_unreadable_file_leaves_the_page_usable(server: str, browser: sync_api.Browser, tmp_path: Path) -> None:
     page = open_page(browser, server, 1440, 900)
     wait_until_warm(page)
     bad = tmp_path / "scan.dcm"
     bad.write_bytes(b"GIF89a not a radiograph")
     page.locator("input[type=file]").set_input_files(bad)
-    page.get_by_text("The file is a GIF image, not a radiograph.").wait_for()
+    page.get_by_text("The file is a GIF image, not a radiograph.").first.wait_for()
+    wait_until_idle(page)
     page.get_by_role("button", name="Synthetic phantom").click()
     page.locator(".cx-row").nth(13).wait_for()
     sync_api.expect(page.get_by_text("The file is a GIF image")).to_have_count(0)

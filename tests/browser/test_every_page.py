@@ -1,4 +1,4 @@
-"""Every page of the dashboard in a real browser: accessible by axe-core's rules, within its width, and silent abroad.
+"""Every page and section in a real browser: accessible by axe-core's rules, within its width, and silent abroad.
 
 Screenshots of each stay in ``out/screenshots``, which git ignores, for whoever looks at a run.
 """
@@ -11,24 +11,29 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
+from cxrkit.dashboard import info_view, learn_view, threshold_tabs, threshold_view
 from cxrkit.imaging.phantom import phantom_dicom, phantom_png
-from scripts.take_screenshots import dashboard
-from tests.browser.test_dashboard import open_page, sync_api, wait_until_idle, widths
+from tests.browser.driving import open_page, settle, sync_api, wait_until_idle, widths
 from tests.conftest import REPOSITORY
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(360)
 
-PAGES = sorted(path.stem for path in (REPOSITORY / "pages").glob("*.py"))
+PAGES = {
+    "compare": "Compare",
+    "batch": "Batch",
+    "thresholds": "ROC and thresholds",
+    "model_info": "Model info",
+    "learn": "Learn",
+    "read": "Read",
+}
 SHOTS = REPOSITORY / "out" / "screenshots"
 SIZES = {"wide": (1440, 900), "narrow": (390, 844)}
 TAKES_FILES = {"read", "compare", "batch"}
 GRAVE = {"serious", "critical"}
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with dashboard() as address:
-        yield address
+def test_no_page_is_left_out() -> None:
+    assert set(PAGES) == {path.stem for path in (REPOSITORY / "pages").glob("*.py")}
 
 
 @pytest.fixture(scope="module")
@@ -39,16 +44,19 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return [folder / "a.dcm", folder / "b.png"]
 
 
-def settle(page: sync_api.Page) -> None:
-    page.locator(".cx-strip").first.wait_for()
-    page.get_by_text("Loading and verifying the model").wait_for(state="hidden")
-    wait_until_idle(page)
-    page.wait_for_timeout(700)  # what fades in has come
+@pytest.fixture(scope="module", params=SIZES)
+def page(request: pytest.FixtureRequest, server: str, browser: sync_api.Browser) -> Iterator[sync_api.Page]:
+    """One session, which goes from page to page by their links; it begins at an address that the other has not."""
+    wide = request.param == "wide"
+    opened = open_page(browser, f"{server}/{'compare' if wide else 'learn'}", *SIZES[request.param])
+    settle(opened)
+    yield opened
+    opened.close()
 
 
-def grave(page: sync_api.Page) -> list[str]:
-    """What axe-core finds, one line each."""
-    found = Axe().run(page).response["violations"]
+def grave(page: sync_api.Page, *rules: str) -> list[str]:
+    """What axe-core finds by these rules, or by all, one line each."""
+    found = Axe().run(page, options={"runOnly": list(rules)} if rules else None).response["violations"]
     return [
         f"{rule['id']} ({rule['impact']}): {' '.join(map(str, node['target']))}: {node['html'][:160]}"
         for rule in found
@@ -58,44 +66,142 @@ def grave(page: sync_api.Page) -> list[str]:
 
 
 def check(page: sync_api.Page, name: str) -> None:
+    """What holds of every page in every state.
+
+    A wide page is looked at in both colour schemes: by all rules in the one that it came in, by those of colours in the
+    other, in which it is left for the next check.
+    """
     SHOTS.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=SHOTS / f"{name}.png")
+    size = size_of(page)
+    page.screenshot(path=SHOTS / f"{name}_{size}.png")
     document, window, main, inner = widths(page)
     assert document <= window
     assert main <= inner
     assert page.locator("[data-testid=stException]").count() == 0
     assert page.get_by_text("Something went wrong inside cxrkit").count() == 0
     assert page.get_by_text("Not a medical device").count() > 0
-    assert grave(page) == []
     assert page.foreign == []  # type: ignore[attr-defined]
+    assert grave(page) == []
+    if size == "wide":
+        other_colours(page)
+        assert grave(page, "color-contrast") == []
 
 
-@pytest.mark.parametrize(("size", "scheme"), [("wide", "dark"), ("narrow", "light")])
-@pytest.mark.parametrize("name", PAGES)
-def test_a_page_without_a_radiograph(server: str, browser: sync_api.Browser, name: str, size: str, scheme: str) -> None:
-    page = open_page(browser, server if name == "read" else f"{server}/{name}", *SIZES[size], scheme=scheme)
+def other_colours(page: sync_api.Page) -> None:
+    """Light for dark, or dark for light."""
+    dark = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
+    page.emulate_media(color_scheme="light" if dark else "dark")
+    background = "rgb(246, 247, 248)" if dark else "rgb(13, 17, 20)"
+    sync_api.expect(page.get_by_test_id("stApp")).to_have_css("background-color", background)
     settle(page)
+
+
+def go_to(page: sync_api.Page, name: str) -> None:
+    """Another page by its link: another address would be another session."""
+    link = page.get_by_role("link", name=PAGES[name]).first
+    menu = page.get_by_test_id("stExpandSidebarButton")
+    if menu.count() and menu.first.is_visible():
+        menu.first.click()
+    link.click()
+    sync_api.expect(link).to_have_attribute("aria-current", "page")
+    settle(page)
+
+
+def size_of(page: sync_api.Page) -> str:
+    return next(name for name, (width, _) in SIZES.items() if page.viewport_size["width"] == width)  # type: ignore[index]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_without_a_radiograph(page: sync_api.Page, name: str) -> None:
+    go_to(page, name)
     if name in TAKES_FILES:
         sync_api.expect(page.get_by_test_id("stFileUploader").first).to_be_visible()
-    check(page, f"{name}_{size}_{scheme}")
-    page.close()
+    check(page, name)
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_pages_with_two_radiographs(server: str, browser: sync_api.Browser, films: list[Path], size: str) -> None:
-    page = open_page(browser, server, *SIZES[size])
+@pytest.mark.parametrize("name", [*info_view.SECTIONS][1:])
+def test_a_section_of_model_info(page: sync_api.Page, name: str) -> None:
+    go_to(page, "model_info")
+    section(page, info_view.SECTIONS[name][0])
+    check(page, f"model_info_{name}")
+
+
+@pytest.mark.parametrize("name", [*learn_view.SECTIONS][1:])
+def test_a_section_of_learn(page: sync_api.Page, name: str) -> None:
+    go_to(page, "learn")
+    section(page, learn_view.SECTIONS[name][0])
+    check(page, f"learn_{name}")
+
+
+def section(page: sync_api.Page, title: str) -> None:
+    page.get_by_role("radio", name=title, exact=True).click()
+    sync_api.expect(page.get_by_role("radio", name=title, exact=True)).to_be_checked()
     settle(page)
-    page.locator("input[type=file]").first.set_input_files(films)
-    page.locator(".cx-row").first.wait_for()
-    page.locator(".st-key-viewport image").first.wait_for()
-    settle(page)
-    check(page, f"read_films_{size}")
-    for name in set(PAGES) - {"read"}:  # by their links: another address would be another session
-        if size == "narrow":
-            menu = page.get_by_test_id("stTopNavSection").or_(page.get_by_test_id("stExpandSidebarButton"))
-            if menu.count() and menu.first.is_visible():
-                menu.first.click()
-        page.locator(f"a[href$='/{name}']").first.click()
+
+
+@pytest.mark.parametrize("name", [*threshold_view.VIEWS[1:], *threshold_tabs.TABS[1:]])
+def test_a_view_of_thresholds(page: sync_api.Page, name: str) -> None:
+    go_to(page, "thresholds")
+    if name in threshold_view.VIEWS:
+        page.get_by_role("tab", name=threshold_tabs.TABS[0]).click()
+        section(page, name)
+    else:
+        page.get_by_role("tab", name=name, exact=True).click()
+        sync_api.expect(page.get_by_role("tab", name=name, exact=True)).to_have_attribute("aria-selected", "true")
         settle(page)
-        check(page, f"{name}_films_{size}")
-    page.close()
+    check(page, f"thresholds_{name.lower().replace(' ', '_')}")
+
+
+@pytest.fixture
+def reading(page: sync_api.Page, films: list[Path]) -> sync_api.Page:
+    """The page Read with two films on it, of which the first is read."""
+    go_to(page, "read")
+    if page.locator(".cx-row").count() == 0:
+        page.locator("input[type=file]").set_input_files(films)
+        page.locator(".cx-row").nth(13).wait_for()
+        page.locator(".st-key-viewport image").first.wait_for()
+        settle(page)
+    return page
+
+
+def test_a_reading(reading: sync_api.Page) -> None:
+    check(reading, "read_films")
+
+
+@pytest.mark.parametrize("name", ["All maps", "Side by side"])
+def test_the_pictures_of_a_reading(reading: sync_api.Page, name: str) -> None:
+    if name == "Side by side" and size_of(reading) == "narrow":
+        sync_api.expect(reading.get_by_role("radio", name=name)).to_be_hidden()
+        return
+    section(reading, name)
+    check(reading, f"read_{name.lower().replace(' ', '_')}")
+    section(reading, "Map")
+
+
+@pytest.mark.parametrize("name", ["Adjust", "Keyboard", "Report", "Blank text", "Copy"])
+def test_a_popover_of_a_reading(reading: sync_api.Page, name: str) -> None:
+    button = reading.get_by_test_id("stPopover").get_by_role("button", name=name).first
+    button.click()
+    sync_api.expect(reading.get_by_test_id("stPopoverBody")).to_be_visible()
+    wait_until_idle(reading)
+    check(reading, f"read_{name.lower().replace(' ', '_')}")
+    reading.keyboard.press("Escape")
+    sync_api.expect(reading.get_by_test_id("stPopoverBody")).to_have_count(0)
+
+
+@pytest.mark.parametrize("name", ["compare", "batch", "thresholds", "model_info", "learn"])
+def test_another_page_with_two_radiographs(reading: sync_api.Page, name: str) -> None:
+    go_to(reading, name)
+    check(reading, f"{name}_films")
+
+
+def test_comparison_of_models_with_the_focus_on_it(reading: sync_api.Page) -> None:
+    go_to(reading, "compare")
+    first, second = reading.locator(".st-key-compare_bar [role=radio]").all()
+    second.click()
+    sync_api.expect(second).to_be_checked()
+    sync_api.expect(second).to_be_focused()
+    settle(reading)
+    check(reading, "compare_models")
+    first.click()
+    settle(reading)

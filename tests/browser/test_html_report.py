@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cxrkit.serving.html_report import write_report
-from tests.browser.test_dashboard import sync_api
+from tests.browser.driving import sync_api
 from tests.factory_evaluation import make_evaluation
 
 pytestmark = pytest.mark.timeout(90)
