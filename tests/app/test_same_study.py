@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -16,11 +17,13 @@ from cxrkit.dashboard import services
 from cxrkit.imaging.dicom_writing import write_dicom
 from cxrkit.imaging.loading import load_radiograph
 from cxrkit.imaging.phantom import phantom
-from cxrkit.model.manager import XRayModelManager
 from cxrkit.preset import Preset
 from cxrkit.radiograph import Radiograph
 from cxrkit.reading import Reading
 from tests.unit.test_scripts import run
+
+if TYPE_CHECKING:
+    from cxrkit.model.manager import XRayModelManager
 
 FULL, CENTRE, WIDTH = 4095, 1900, 3000
 
@@ -37,20 +40,25 @@ def study() -> dict[str, bytes]:
     return {"a.dcm": dicom, "a.png": stream.getvalue()}
 
 
-def test_by_the_library(study: dict[str, bytes]) -> None:
-    manager = XRayModelManager("chestxray14")
+def test_by_the_library(study: dict[str, bytes], shipped: Callable[[str], XRayModelManager]) -> None:
+    manager = shipped("chestxray14")
     one, other = (manager.read(load_radiograph(data)).prediction for data in study.values())
     assert len(one) == 14
     assert max(abs(one[finding] - other[finding]) for finding in one) < 1e-3
 
 
-def test_by_the_command_line(study: dict[str, bytes], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_by_the_command_line(
+    study: dict[str, bytes],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    shipped: Callable[[str], XRayModelManager],
+) -> None:
     for name, data in study.items():
         (tmp_path / name).write_bytes(data)
     assert run("predict", *(tmp_path / name for name in study), "--preset", "pneumonia", "--json") == 0
     one, other = (json.loads(line)["findings"]["Pneumonia"] for line in capsys.readouterr().out.splitlines())
     assert abs(one["probability"] - other["probability"]) < 1e-3
-    expected = XRayModelManager("pneumonia").read(load_radiograph(study["a.dcm"])).prediction["Pneumonia"]
+    expected = shipped("pneumonia").read(load_radiograph(study["a.dcm"])).prediction["Pneumonia"]
     assert one["probability"] == pytest.approx(expected, abs=1e-6)
 
 
