@@ -20,7 +20,7 @@ import pytest
 
 from cxrkit.imaging.phantom import phantom_dicom
 from cxrkit.serving.load import Load, run_load
-from cxrkit.serving.rest.settings import DEMO, QUEUE, RATE, TOKEN
+from cxrkit.serving.rest.settings import QUEUE, RATE, TOKEN
 from tests.conftest import REPOSITORY
 from tests.factory import make_preset
 
@@ -36,7 +36,7 @@ class Server:
             self.port = free.getsockname()[1]
         command = [sys.executable, str(REPOSITORY / "scripts" / "serve.py"), "--port", str(self.port)]
         self.log = folder / f"{self.port}.log"
-        left = {name: value for name, value in os.environ.items() if name not in (TOKEN, QUEUE, RATE, DEMO)}
+        left = {name: value for name, value in os.environ.items() if name not in (TOKEN, QUEUE, RATE)}
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 command, env=left | {"CXRKIT_WEIGHTS": str(folder)} | environment, stderr=log

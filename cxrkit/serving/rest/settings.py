@@ -20,9 +20,6 @@ QUEUE = "CXRKIT_API_QUEUE"
 RATE = "CXRKIT_API_RATE"
 """Environment variable: requests per minute of one address; further ones are answered with 429. 0 is without limit."""
 
-DEMO = "CXRKIT_DEMO"
-"""Environment variable: ``1`` adds the Gradio page at /demo, where Gradio is installed."""
-
 SHORTEST_TOKEN = 16
 
 
@@ -36,8 +33,6 @@ class Settings:
         Empty for none: then only connections within this computer are answered.
     queue, rate
         See `QUEUE` and `RATE`.
-    demo
-        Whether the Gradio page is wanted.
     largest
         Bytes of one request's body.
     memory
@@ -51,7 +46,6 @@ class Settings:
     token: str = ""
     queue: int = 64
     rate: int = 0
-    demo: bool = False
     largest: int = MAX_BYTES
     memory: int = 2**30
     seconds: float = 120.0
@@ -66,7 +60,7 @@ class Settings:
                 f"The token in {TOKEN} has fewer than {SHORTEST_TOKEN} characters, or others than plain ones.",
                 'Make one with: python -c "import secrets; print(secrets.token_urlsafe(32))".',
             )
-        return cls(token, _number(QUEUE, cls.queue, 1), _number(RATE, cls.rate, 0), os.environ.get(DEMO, "") == "1")
+        return cls(token, _number(QUEUE, cls.queue, 1), _number(RATE, cls.rate, 0))
 
     @property
     def weights(self) -> Path:
