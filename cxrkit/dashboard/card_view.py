@@ -15,6 +15,7 @@ from cxrkit.dashboard.ranking import RULES
 from cxrkit.dashboard.repeatability_card import repeatability_html
 from cxrkit.findings import finding_text
 from cxrkit.lung_card import LUNGS, load_card
+from cxrkit.model.runtimes import SPELT, chosen
 from cxrkit.preset import Preset
 
 # How the names of metrics in a card are spelt for a reader, in the order of the columns.
@@ -56,6 +57,7 @@ def architecture(preset: Preset) -> list[tuple[str, str]]:
         ("Grad-CAM layer", preset.feature_layer),
         ("Input", f"{preset.input_size} x {preset.input_size}, {preset.geometry}, {preset.intensity}{border}"),
         ("Outputs", f"{len(preset.findings)}"),
+        ("Read with", f"{SPELT[chosen('auto')]}, in float32"),
     ]
 
 
