@@ -53,12 +53,15 @@ class View:
 def controls(reading: Reading, choice: Choice, finding: str) -> View:
     """Place the row; choosing another finding starts the page anew."""
     choices.recall(_OPACITY, round(100 * overlay.Look.opacity))
-    choices.recall(_ARRANGEMENT, "one", ARRANGEMENTS)
+    offered = [a for a in ARRANGEMENTS if a != "all" or len(reading.explanations) > 1]  # of one map there is no sheet
+    if st.session_state.get(_ARRANGEMENT) not in offered:  # another preset's
+        st.session_state.pop(_ARRANGEMENT, None)
+    choices.recall(_ARRANGEMENT, "one", offered)
     with st.container(key="controls", horizontal=True, vertical_alignment="center"):
         wanted = _finding_field(reading, choice, finding)
         arrangement = st.segmented_control(
             "Pictures",
-            list(ARRANGEMENTS),
+            offered,
             format_func=lambda a: ARRANGEMENTS[a],
             key=_ARRANGEMENT,
             required=True,

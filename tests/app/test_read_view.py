@@ -157,3 +157,13 @@ def test_keys_can_be_turned_off(shown: AppTest) -> None:
     shown.toggle(key="keys_on").set_value(False).run()
     assert shown.button(key="next_finding").proto.shortcut == ""
     assert shown.button(key="switch_invert").proto.shortcut == ""
+
+
+def test_of_one_map_there_is_no_sheet(app: AppTest, upload: Callable[[AppTest, bytes, str], AppTest]) -> None:
+    upload(app, phantom_png(size=128), "a.png")
+    arrange(app, "all")
+    app.selectbox(key="chosen_preset").set_value("single").run()
+    assert not app.exception
+    field = app.segmented_control(key="map_arrangement")
+    assert field.options == ["Map", "Side by side"]
+    assert field.value == "one"
