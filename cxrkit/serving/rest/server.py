@@ -37,6 +37,7 @@ def serve(host: str = "127.0.0.1", port: int = 8600) -> None:
         log_level="warning",
         access_log=False,  # it would log paths and addresses; `cxrkit.serving.rest.door` logs neither
         server_header=False,
+        proxy_headers=False,  # anybody can send them
         timeout_graceful_shutdown=SECONDS_TO_FINISH,
     )
 
