@@ -45,7 +45,7 @@ class ShowProgress:
         if done:
             print(f"Going on: {done:,} of {total:,} files were done before.", file=self._stream, flush=True)
         if self._stream.isatty():
-            columns = (TextColumn("Scoring"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
+            columns = (BarColumn(10), MofNCompleteColumn(), TextColumn("{task.description}"))  # within 80 signs
             self._bar = Progress(*columns, console=Console(file=self._stream))
             self._bar.add_task("", total=total, completed=done)
             self._bar.start()
@@ -77,4 +77,4 @@ class ShowProgress:
         left = "time left unknown"
         if rate > 0:
             left = f"{timedelta(seconds=round((self._total - self._done) / rate))} left"
-        return f"{rate:.1f} per second; {left}; refused {self._refused:,}, not readable {self._failed:,}"
+        return f"{rate:.1f}/s; {left}; refused {self._refused:,}, not readable {self._failed:,}"
