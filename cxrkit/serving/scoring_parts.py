@@ -24,7 +24,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from cxrkit.data.part_file import unwritable
-from cxrkit.errors import ScoringError
+from cxrkit.errors import CxrError, ScoringError
 from cxrkit.serving.scoring_pipeline import Chunk
 from cxrkit.serving.scoring_sources import Entry, Source
 
@@ -127,12 +127,14 @@ class Parts:
                 old.unlink()
             self.total = self._list_files(source)
             if not self.total:
-                shutil.rmtree(self.folder)
                 raise ScoringError(
                     "There is no file to be scored.", "Check the folder, table or archive, and --match if it was given."
                 )
             text = json.dumps({"identity": wanted, "files": self.total, "sum": _sum(self._list)})
             _write(self._record, text.encode())
+        except CxrError:  # of the source: nothing has begun
+            shutil.rmtree(self.folder)
+            raise
         except OSError as error:
             raise unwritable(error) from None
         return False
