@@ -23,6 +23,10 @@ BREACHES = {
         "import torch.nn",
         ("model.planted", "preset"),
     ),
+    "Only the builder of compiled forms, what runs them and their export import OpenVINO": (
+        "import openvino",
+        ("model.manager", "serving.planted"),
+    ),
     "Only the DICOM reader and the DICOM writer import pydicom": (
         "import pydicom",
         ("imaging.quiet", "imaging.dicom_facts", "planted"),
