@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -68,8 +69,9 @@ def grave(page: sync_api.Page, *rules: str) -> list[str]:
 def check(page: sync_api.Page, name: str) -> None:
     """What holds of every page in every state.
 
-    A wide page is looked at in both colour schemes: by all rules in the one that it came in, by those of colours in the
-    other, in which it is left for the next check.
+    A wide page is looked at by axe-core in both colour schemes: by all rules in the one that it came in, by those of
+    colours in the other, in which it is left for the next check. Of a narrow one only what is laid out otherwise may
+    differ, which the first state of each page shows.
     """
     SHOTS.mkdir(parents=True, exist_ok=True)
     size = size_of(page)
@@ -81,7 +83,8 @@ def check(page: sync_api.Page, name: str) -> None:
     assert page.get_by_text("Something went wrong inside cxrkit").count() == 0
     assert page.get_by_text("Not a medical device").count() > 0
     assert page.foreign == []  # type: ignore[attr-defined]
-    assert grave(page) == []
+    if size == "wide" or name in (*PAGES, "read_films", "batch_table"):
+        assert grave(page) == []
     if size == "wide":
         other_colours(page)
         assert grave(page, "color-contrast") == []
@@ -98,12 +101,18 @@ def other_colours(page: sync_api.Page) -> None:
 
 def go_to(page: sync_api.Page, name: str) -> None:
     """Another page by its link: another address would be another session."""
+    if urlsplit(page.url).path == ("/" if name == "read" else f"/{name}"):
+        return
     link = page.get_by_role("link", name=PAGES[name]).first
     menu = page.get_by_test_id("stExpandSidebarButton")
-    if menu.count() and menu.first.is_visible():
+    covered = menu.count() and menu.first.is_visible()
+    if covered:
         menu.first.click()
     link.click()
     sync_api.expect(link).to_have_attribute("aria-current", "page")
+    if covered:  # the menu stays over the page until it is closed
+        page.get_by_role("button", name="Collapse sidebar").click()
+        sync_api.expect(menu.first).to_be_visible()
     settle(page)
 
 
