@@ -44,8 +44,11 @@ class PixelModel:
         time.sleep(self.seconds)
         return tensor
 
-    def read_features(self, features, radiograph, proposed=("invert",)):
-        mean, corner = map(float, features[0])
+    def score_features(self, features, radiographs):
+        return [self.scored(*each) for each in zip(features, radiographs, strict=True)]
+
+    def scored(self, features, radiograph, proposed=("invert",)):
+        mean, corner = map(float, features)
         issues = (QualityIssue("under-exposed", "refuse"),) if mean < 0.1 else ()
         quality = QualityReport(issues, proposed=proposed if corner > 0.99 else ())
         scores = {"Effusion": FindingScore(mean, mean - 1), "Mass": FindingScore(corner, corner - 1)}
@@ -53,7 +56,7 @@ class PixelModel:
         return Reading(Prediction(scores), {}, quality, radiograph.notes, (), *sums)
 
     def read(self, radiograph, *, correct=True):
-        reading = self.read_features(self.preprocess(radiograph), radiograph, ())
+        reading = self.scored(self.preprocess(radiograph)[0], radiograph, ())
         return reading if not correct else _turned(reading)
 
 

@@ -66,16 +66,21 @@ def intermediate(trunk: keras.Model) -> Any:
     Through a frozen graph: OpenVINO's own converter would report its use to its makers.
     """
     import openvino
+
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place) / "trunk.pb"
+        path.write_bytes(frozen(trunk).graph.as_graph_def().SerializeToString())
+        return openvino.Core().read_model(path)
+
+
+def frozen(network: keras.Model) -> Any:
+    """A network as a function of TensorFlow whose weights are constants, for any number of images."""
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-    shape = (None, *trunk.input.shape[1:])
-    traced = tf.function(lambda x: trunk(x, training=False), input_signature=[tf.TensorSpec(shape, tf.float32)])
-    frozen = convert_variables_to_constants_v2(traced.get_concrete_function())
-    with tempfile.TemporaryDirectory() as place:
-        path = Path(place) / "trunk.pb"
-        path.write_bytes(frozen.graph.as_graph_def().SerializeToString())
-        return openvino.Core().read_model(path)
+    shape = (None, *network.input.shape[1:])
+    traced = tf.function(lambda x: network(x, training=False), input_signature=[tf.TensorSpec(shape, tf.float32)])
+    return convert_variables_to_constants_v2(traced.get_concrete_function())
 
 
 def main() -> int:

@@ -182,6 +182,8 @@ def write_form(folder: Path, build: Callable[[Blueprint, Path], None], blueprint
         build(blueprint, temporary)
         sums = {name: file_sha256(temporary / name) for name in (TRUNK, BINARY, ARRAYS)}
         (temporary / RECORD).write_text(json.dumps({"version": VERSION, "sha256": sums}, indent=2) + "\n")
+        # a temporary folder is its maker's alone, but a cache may be read by others, as in an image
+        temporary.chmod(folder.parent.stat().st_mode & 0o777)
         if folder.exists():  # a damaged one, or another process was quicker
             shutil.rmtree(folder, ignore_errors=True)
         with contextlib.suppress(OSError):

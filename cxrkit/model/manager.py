@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import islice
@@ -213,12 +213,37 @@ class XRayModelManager:
     def read_features(self, features: Floats, radiograph: Radiograph) -> Reading:
         """`read` for a radiograph whose (1, H, W, K) feature maps are known, as it lies."""
         averages = self.head.averages(features)
-        logits = self.head.behind_average(averages)[0]
         draws = None if self._dropout is None else self._dropout.logits(averages[0])
         lungs = None if self.lungs is None else self.lungs.find(radiograph.pixels)
-        return Reading(
-            prediction=self._prediction(logits, draws),
+        reading = self._scored(features, averages, radiograph, lungs, draws)
+        return replace(
+            reading,
             explanations=self._explanations(features, radiograph, lungs),
+            lungs=lungs,
+            dropout=None if self._dropout is None else self._dropout.record,
+        )
+
+    def score_features(self, features: Floats, radiographs: Sequence[Radiograph]) -> list[Reading]:
+        """Readings of n radiographs from their (n, H, W, K) feature maps, as they lie, without maps and intervals.
+
+        For many files, of which nobody looks at a map. Probabilities and quality report are those of `read_features`.
+        """
+        averages = self.head.averages(features)
+        lungs = (
+            [None] * len(radiographs) if self.lungs is None else self.lungs.find_many([r.pixels for r in radiographs])
+        )
+        return [
+            self._scored(features[k : k + 1], averages[k : k + 1], radiograph, lungs[k], None)
+            for k, radiograph in enumerate(radiographs)
+        ]
+
+    def _scored(
+        self, features: Floats, averages: Floats, radiograph: Radiograph, lungs: Mask | None, draws: Floats | None
+    ) -> Reading:
+        """A reading without maps, from (1, H, W, K) feature maps, their (1, K) averages, and (draws, C) logits."""
+        return Reading(
+            prediction=self._prediction(self.head.behind_average(averages)[0], draws),
+            explanations={},
             quality=self._quality(radiograph, features, lungs),
             notes=radiograph.notes,
             warnings=self.preset.population.mismatches(radiograph.age_band, radiograph.view),
@@ -226,8 +251,6 @@ class XRayModelManager:
             weights_sha256=self.preset.weights_sha256,
             radiograph_sha256=radiograph.sha256,
             notice=self.preset.notice,
-            lungs=lungs,
-            dropout=None if self._dropout is None else self._dropout.record,
         )
 
     def _explanations(self, features: Floats, radiograph: Radiograph, lungs: Mask | None) -> dict[str, Explanation]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import threading
@@ -58,8 +59,8 @@ class Model(Protocol):
         """(1, S, S, 3)."""
         ...
 
-    def read_features(self, features: Floats, radiograph: Radiograph) -> Reading:
-        """A reading of (1, H, W, K), as the picture lies."""
+    def score_features(self, features: Floats, radiographs: Sequence[Radiograph]) -> list[Reading]:
+        """Readings of (n, H, W, K), as the pictures lie; maps are not needed."""
         ...
 
     def read(self, radiograph: Radiograph, *, correct: bool = True) -> Reading:
@@ -202,6 +203,11 @@ class Scorer:
         return radiograph
 
     def _read(self, batch: Sequence[_Prepared], features: Floats | None) -> list[dict[str, Any]]:
+        known = [one.radiograph for one in batch if one.radiograph is not None]
+        readings: list[Reading | None] = [None] * len(known)
+        if features is not None:
+            with contextlib.suppress(Exception):  # each is then scored by itself, and only the one that fails does
+                readings = [*self._model.score_features(features, known)]
         rows, place = [], 0
         for one in batch:
             if one.error is not None:
@@ -209,14 +215,14 @@ class Scorer:
             else:
                 assert features is not None
                 assert one.radiograph is not None
-                row = self._row(one, one.radiograph, features[place : place + 1])
+                row = self._row(one, one.radiograph, features[place : place + 1], readings[place])
                 place += 1
             rows.append(row)
         return rows
 
-    def _row(self, one: _Prepared, radiograph: Radiograph, features: Floats) -> dict[str, Any]:
+    def _row(self, one: _Prepared, radiograph: Radiograph, features: Floats, scored: Reading | None) -> dict[str, Any]:
         try:
-            reading = self._model.read_features(features, radiograph)
+            reading = scored or self._model.score_features(features, [radiograph])[0]
             if reading.quality.proposed:  # hardly ever, so that it may cost two more passes
                 reading = self._model.read(radiograph, correct=self._how.correct)
             if reading.quality.refused and self._how.override:

@@ -131,3 +131,14 @@ def test_a_border_is_cut_off_what_the_network_sees_and_off_the_box(manager):
     assert "10.0% of each side is cut off. Only the central square" in quality_line(image, reading, preset)
     assert dict(architecture(preset))["Input"] == "64 x 64, crop, sample-standard, 10.0% of each side cut off"
     assert dict(architecture(manager.preset))["Input"] == "64 x 64, squash, sample-standard"
+
+
+def test_scores_of_many_are_those_of_each(manager):
+    pictures = [radiograph(k) for k in range(3)]
+    features = manager.runtime.features(np.concatenate([manager.preprocess(picture) for picture in pictures]))
+    for k, scored in enumerate(manager.score_features(features, pictures)):
+        whole = manager.read_features(features[k : k + 1], pictures[k])
+        assert dict(scored.prediction) == dict(whole.prediction)
+        assert scored.quality == whole.quality
+        assert not scored.explanations
+        assert scored.dropout is None
