@@ -1,3 +1,5 @@
+"""Networks, what they predict, and what they run on."""
+
 import sys
 
 # OpenVINO tells Google Analytics of every import unless its package for that cannot be imported.

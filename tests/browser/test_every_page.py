@@ -190,6 +190,9 @@ def test_the_pictures_of_a_reading(reading: sync_api.Page, name: str) -> None:
 @pytest.mark.parametrize("name", ["Adjust", "Keyboard", "Report", "Blank text", "Copy"])
 def test_a_popover_of_a_reading(reading: sync_api.Page, name: str) -> None:
     button = reading.get_by_test_id("stPopover").get_by_role("button", name=name).first
+    if name == "Keyboard" and size_of(reading) == "narrow":
+        sync_api.expect(button).to_be_hidden()  # a phone has none
+        return
     button.click()
     sync_api.expect(reading.get_by_test_id("stPopoverBody")).to_be_visible()
     wait_until_idle(reading)
