@@ -121,6 +121,10 @@ class ImportRefused(PresetError):
     """Weights from elsewhere act when loaded, give other numbers here, or lack what a preset must know."""
 
 
+class ExportRefused(PresetError):
+    """A preset in another format gives other numbers, cannot be had in it, or would replace a file."""
+
+
 class AddressRefused(CxrError):
     """A web address must not be opened: by its form, its host, or the computer that it leads to."""
 
