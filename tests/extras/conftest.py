@@ -1,5 +1,5 @@
-"""Tests that need PyTorch, JAX or Dask, and some that take long; the plain `pytest` leaves this folder out (testpaths
-in pyproject.toml).
+"""Tests that need PyTorch, JAX, Dask or ONNX, and some that take long; the plain `pytest` leaves this folder out
+(testpaths in pyproject.toml).
 
 Asked for by name they must run: where a package is missing the run is refused, not skipped.
 """
@@ -16,6 +16,9 @@ _NEEDED = {
     "torchxrayvision": "requirements-torch-dev.txt",
     "jax": "requirements-jax.txt",
     "distributed": "requirements-cluster.txt",
+    "onnx": "requirements-export.txt",
+    "onnxruntime": "requirements-export.txt",
+    "tf2onnx": "requirements-export.txt",
 }
 
 
