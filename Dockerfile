@@ -11,8 +11,7 @@ RUN pip install -r /build/requirements.txt
 COPY . /opt/cxrkit
 WORKDIR /opt/cxrkit
 # The compiled form of each model is built now, so that a file system without writing suffices later.
-RUN CXRKIT_CACHE=/opt/cache TF_CPP_MIN_LOG_LEVEL=3 python -c "from cxrkit.model.manager import XRayModelManager; \
-    from cxrkit.preset import list_presets; print([XRayModelManager(p).runtime.name for p in list_presets()])"
+RUN CXRKIT_CACHE=/opt/cache TF_CPP_MIN_LOG_LEVEL=3 python scripts/export.py --cache
 
 FROM python:3.12.11-slim-bookworm
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin cxrkit
