@@ -17,6 +17,18 @@ NOTE_SOCKETS = """
         constructor(...how) { super(...how); window.sockets.push(this); }
     };
 """
+# What the layers of the chart show before an act and two frames after it, which is sooner than a server can answer.
+AT_ONCE = """async ([act, target]) => {
+    const look = () => [...document.querySelectorAll('.st-key-viewport image')].map(
+        image => getComputedStyle(image).opacity).join(' ');
+    const before = look();
+    if (act === 'click') document.querySelector(target).click();
+    else document.activeElement.dispatchEvent(new KeyboardEvent('keydown', {key: target, bubbles: true}));
+    for (let frame = 0; frame < 2; frame++) await new Promise(requestAnimationFrame);
+    return [before, look()];
+}"""
+LAYERS = "[...document.querySelectorAll('.st-key-viewport image')].map(i => getComputedStyle(i).opacity).join(' ')"
+OVERRULED = "[...document.head.querySelectorAll('style')].some(s => s.textContent.includes('viewport.st-key-viewport'))"
 SIDES = ".st-key-viewport .imagelayer:has(image)"
 
 
@@ -200,6 +212,27 @@ def test_keys_go_through_findings_and_leave_a_field_alone(page: sync_api.Page) -
     wait_until_idle(page, 1500)
     expect_shown(page, order[here])
     page.keyboard.press("Escape")
+
+
+def test_another_map_is_there_before_the_server_has_answered(page: sync_api.Page) -> None:
+    choose(page, "Mass")
+    for target, label in ((".st-key-show_Nodule button", "Nodule"), (".st-key-show_Mass button", "Mass")):
+        before, at_once = page.evaluate(AT_ONCE, ["click", target])
+        assert at_once != before
+        expect_shown(page, label)
+        assert page.evaluate(LAYERS) == at_once  # the server agrees, and its own style holds again
+        assert not page.evaluate(OVERRULED)
+    before, at_once = page.evaluate(AT_ONCE, ["click", ".st-key-next_finding button"])
+    assert at_once != before
+    wait_until_idle(page)
+    assert page.evaluate(LAYERS) == at_once
+    slider = page.locator(".st-key-map_opacity input[type=range]")
+    slider.press("ArrowLeft")
+    page.wait_for_function(f"before => {LAYERS} !== before", arg=at_once, timeout=150)
+    slid = page.evaluate(LAYERS)
+    wait_until_idle(page)
+    assert page.evaluate(LAYERS) == slid
+    assert not page.evaluate(OVERRULED)
 
 
 def test_a_link_opens_the_finding_a_broken_connection_keeps_the_film_and_a_reload_the_choices(
