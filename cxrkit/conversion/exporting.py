@@ -129,8 +129,12 @@ def export(
         for name, form in chosen.items():
             tell(f"writing {name}")
             path = making / (preset.name + form.files[0])
-            form.write(traced, record, path)
-            apart, maps_apart = _differences(name, form.run(path, expected.images), expected, preset)
+            try:
+                form.write(traced, record, path)
+                outputs = form.run(path, expected.images)
+            except (ValueError, RuntimeError, TypeError) as error:  # of another's library, which lacks an operation
+                raise ExportRefused(f"The network cannot be had as {name}: its library refuses it.", _REPORT) from error
+            apart, maps_apart = _differences(name, outputs, expected, preset)
             size = sum(_size(making / (preset.name + ending)) for ending in form.files)
             done.append(Exported(name, out / path.name, size, apart, maps_apart))
             tell(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -135,13 +136,19 @@ RECORD = Path("assets.extra") / "cxrkit.json"
 
 
 def _write_saved_model(traced: Traced, record: Record, path: Path) -> None:
+    _save(traced, path)
+    (path / RECORD).parent.mkdir()
+    (path / RECORD).write_text(as_json(record) + "\n", encoding="utf-8")
+
+
+def _save(traced: Traced, path: Path) -> None:
     import tensorflow as tf
 
     module = tf.Module()
     module.serve = traced.served
-    tf.saved_model.save(module, str(path), signatures=traced.served.get_concrete_function())
-    (path / RECORD).parent.mkdir()
-    (path / RECORD).write_text(as_json(record) + "\n", encoding="utf-8")
+    # nobody trains what is exported, and the gradients that EfficientNet's activation brings along cannot be saved
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+    tf.saved_model.save(module, str(path), signatures=traced.served.get_concrete_function(), options=options)
 
 
 def _run_saved_model(path: Path, images: Floats) -> Outputs:
@@ -160,10 +167,10 @@ def _write_litert(traced: Traced, record: Record, path: Path) -> None:
     from tensorflow.lite.python import schema_py_generated as schema
     from tensorflow.lite.tools import flatbuffer_utils
 
-    module = tf.Module()
-    module.serve = traced.served
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([traced.served.get_concrete_function()], module)
-    model = flatbuffer_utils.convert_bytearray_to_object(bytearray(converter.convert()))
+    with tempfile.TemporaryDirectory() as place:
+        _save(traced, Path(place))
+        converted = tf.lite.TFLiteConverter.from_saved_model(place).convert()
+    model = flatbuffer_utils.convert_bytearray_to_object(bytearray(converted))
     text, entry = schema.BufferT(), schema.MetadataT()
     text.data = np.frombuffer(as_json(record).encode(), np.uint8)
     entry.name, entry.buffer = KEY, len(model.buffers)
