@@ -7,16 +7,12 @@ look real. They say where radiographs end, so that pictures of neither kind fall
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
-Draw = Callable[[np.random.Generator, Floats], Floats]
-SIDE = 256
+from cxrkit.imaging.body_parts import BODY_PARTS
+from cxrkit.imaging.drawing import SIDE, Draw, Floats, finished, scaled
+
 _WORDS = (
     "CHEST",
     "PA",
@@ -37,7 +33,7 @@ def noise(rng: np.random.Generator, radiograph: Floats) -> Floats:
     """White to brown noise: a power spectrum of 1 / f^a with a in 0..2.5."""
     frequency = np.hypot(np.fft.fftfreq(SIDE)[:, None], np.fft.rfftfreq(SIDE)[None]) + 1 / SIDE
     spectrum = np.fft.rfft2(rng.standard_normal((SIDE, SIDE))) / frequency ** rng.uniform(0, 2.5)
-    return _scaled(np.fft.irfft2(spectrum, (SIDE, SIDE)))
+    return scaled(np.fft.irfft2(spectrum, (SIDE, SIDE)))
 
 
 def piece(rng: np.random.Generator, radiograph: Floats) -> Floats:
@@ -45,7 +41,7 @@ def piece(rng: np.random.Generator, radiograph: Floats) -> Floats:
     height, width = radiograph.shape
     rows, columns = (max(8, int(side * rng.uniform(0.1, 0.35))) for side in (height, width))
     top, left = int(rng.integers(0, height - rows + 1)), int(rng.integers(0, width - columns + 1))
-    return _scaled(cv2.resize(radiograph[top : top + rows, left : left + columns], (SIDE, SIDE)))
+    return scaled(cv2.resize(radiograph[top : top + rows, left : left + columns], (SIDE, SIDE)))
 
 
 def tiles(rng: np.random.Generator, radiograph: Floats) -> Floats:
@@ -58,7 +54,7 @@ def tiles(rng: np.random.Generator, radiograph: Floats) -> Floats:
     while (order == np.arange(len(cut))).all():
         order = rng.permutation(len(cut))
     turned = [np.rot90(cut[k], int(rng.integers(0, 4))) for k in order]
-    return _scaled(np.block([turned[r * n : (r + 1) * n] for r in range(n)]))
+    return scaled(np.block([turned[r * n : (r + 1) * n] for r in range(n)]))
 
 
 def body_slice(rng: np.random.Generator, radiograph: Floats) -> Floats:
@@ -73,7 +69,7 @@ def body_slice(rng: np.random.Generator, radiograph: Floats) -> Floats:
         at = tuple(int(c + rng.uniform(-0.6, 0.6) * a) for c, a in zip(centre, axes, strict=True))
         size = tuple(int(rng.uniform(4, 38)) for _ in range(2))
         cv2.ellipse(canvas, at, size, float(rng.uniform(0, 180)), 0, 360, float(rng.uniform(0.05, 1.0)), -1)
-    return _finished(rng, canvas)
+    return finished(rng, canvas)
 
 
 def limb(rng: np.random.Generator, radiograph: Floats) -> Floats:
@@ -89,7 +85,7 @@ def limb(rng: np.random.Generator, radiograph: Floats) -> Floats:
         for end in (a, b):
             cv2.circle(tissue, end, int(bone * rng.uniform(0.6, 1.2)), float(rng.uniform(0.6, 1.0)), -1)
         canvas = np.maximum(canvas, tissue)
-    return _finished(rng, canvas)
+    return finished(rng, canvas)
 
 
 def vessels(rng: np.random.Generator, radiograph: Floats) -> Floats:
@@ -104,7 +100,7 @@ def vessels(rng: np.random.Generator, radiograph: Floats) -> Floats:
             ends = [tuple(int(v) for v in point) for point in (at, there)]
             cv2.line(canvas, ends[0], ends[1], float(rng.uniform(0.05, 0.2)), max(1, int(width)))
             at, width = there, width * 0.97
-    return _finished(rng, canvas)
+    return finished(rng, canvas)
 
 
 def fan(rng: np.random.Generator, radiograph: Floats) -> Floats:
@@ -114,7 +110,7 @@ def fan(rng: np.random.Generator, radiograph: Floats) -> Floats:
     mask = np.zeros((SIDE, SIDE), np.float32)
     reach, spread = int(rng.uniform(170, 250)), float(rng.uniform(25, 50))
     cv2.ellipse(mask, (SIDE // 2, int(rng.uniform(-30, 30))), (reach, reach), 90, -spread, spread, 1.0, -1)
-    return _scaled(grain * np.clip(echoes, 0, 1) * mask)
+    return scaled(grain * np.clip(echoes, 0, 1) * mask)
 
 
 def breast(rng: np.random.Generator, radiograph: Floats) -> Floats:
@@ -123,7 +119,7 @@ def breast(rng: np.random.Generator, radiograph: Floats) -> Floats:
     axes = (int(rng.uniform(90, 200)), int(rng.uniform(90, 150)))
     cv2.ellipse(canvas, (0, int(rng.uniform(100, 156))), axes, float(rng.uniform(-15, 15)), 0, 360, 0.5, -1)
     inside = cv2.resize(rng.random((24, 24)).astype(np.float32), (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
-    picture = _finished(rng, canvas * (0.5 + inside))
+    picture = finished(rng, canvas * (0.5 + inside))
     return np.ascontiguousarray(picture[:, ::-1]) if rng.random() < 0.5 else picture
 
 
@@ -146,7 +142,7 @@ def scenery(rng: np.random.Generator, radiograph: Floats) -> Floats:
         cv2.fillPoly(mask, [corners.astype(np.int32)], 1.0)
         grain = noise(rng, radiograph) * float(rng.uniform(0, 0.6)) + float(rng.uniform(0, 0.8))
         canvas = np.where(mask > 0, grain, canvas)
-    return _finished(rng, canvas)
+    return finished(rng, canvas)
 
 
 def screen(rng: np.random.Generator, radiograph: Floats) -> Floats:
@@ -168,7 +164,7 @@ def screen(rng: np.random.Generator, radiograph: Floats) -> Floats:
     for _ in range(int(rng.integers(4, 16))):
         place = (int(rng.integers(0, width - 20)), int(rng.integers(8, height)))
         _write(canvas, str(rng.choice(_WORDS)), place, 0.3, float(rng.choice([0.0, 1.0])))
-    return _scaled(canvas)
+    return scaled(canvas)
 
 
 DRAWN: dict[str, Draw] = {
@@ -182,6 +178,7 @@ DRAWN: dict[str, Draw] = {
     "breast": breast,
     "page": page,
     "scenery": scenery,
+    **BODY_PARTS,
 }
 """Kinds that are no radiographs at all; `screen` shows one and is its own class."""
 
@@ -197,15 +194,3 @@ def _write(canvas: Floats, words: str, at: tuple[int, int], size: float, shade: 
 def _near_middle(rng: np.random.Generator) -> tuple[int, int]:
     x, y = (int(v) for v in rng.normal(SIDE / 2, 10, 2))
     return x, y
-
-
-def _finished(rng: np.random.Generator, canvas: Floats) -> Floats:
-    """Blurred, grained and stretched, as a detector would have it."""
-    canvas = cv2.GaussianBlur(canvas, (0, 0), float(rng.uniform(0.5, 3)))
-    return _scaled(canvas + rng.normal(0, rng.uniform(0, 0.06), canvas.shape))
-
-
-def _scaled(values: npt.NDArray[Any]) -> Floats:
-    """To 0..1; a constant picture becomes black."""
-    low, high = float(values.min()), float(values.max())
-    return np.asarray((values - low) / max(high - low, 1e-9), dtype=np.float32)

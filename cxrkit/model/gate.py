@@ -3,7 +3,8 @@
 From the feature maps of the one pass come a few thousand numbers: the average of each channel and its difference
 between the upper and the lower, the left and the right half. A linear classifier tells upright radiographs from those
 that were turned or inverted, from screens that show one, and from drawn counterexamples; and the distance to the
-nearest radiographs of the training set (Sun et al. 2022, arXiv 2204.06507) tells what is unlike all of them.
+nearest radiographs of the training set (Sun et al. 2022, arXiv 2204.06507) tells what is unlike all of them. The third
+distance is that of the shape of the lungs, which depends least on where a radiograph was taken.
 """
 
 from __future__ import annotations
@@ -14,10 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
+from cxrkit.errors import WeightsCorrupt
 from cxrkit.model.head import Head
+from cxrkit.model.lungs import Mask
 from cxrkit.preset import Preset
 from cxrkit.quality import Correction, QualityIssue
 
@@ -25,13 +29,19 @@ Floats = npt.NDArray[np.float32]
 
 GATE_FILE = "quality_gate.npz"
 NEIGHBOURS = 5
+GRID = 16
+"""Rows and columns that the shape of the lungs is compared in."""
+
+DISTANCES = 3
+"""How many of the scores are distances; the others are log-odds."""
+
 QUARTERS: tuple[tuple[Correction, ...], ...] = ((), ("rotate-90",), ("rotate-180",), ("rotate-270",))
 PLACEMENTS: tuple[tuple[Correction, ...], ...] = (*QUARTERS, *((*turn, "invert") for turn in QUARTERS))
 """What brings a picture into place that was turned counter-clockwise by 0 to 3 quarters; then the same inverted."""
 
 SCREEN, OTHER = len(PLACEMENTS), len(PLACEMENTS) + 1
 CLASSES = OTHER + 1
-ARRAYS = ("centre", "scale", "kernel", "bias", "axes", "spread", "upright", "references", "limits")
+ARRAYS = ("centre", "scale", "kernel", "bias", "axes", "spread", "upright", "references", "shapes", "limits")
 
 
 def placed(pixels: Floats, placement: int) -> Floats:
@@ -51,6 +61,13 @@ def descriptor(features: Floats, head: Head) -> Floats:
     return np.concatenate(parts, axis=1).astype(np.float32)
 
 
+def lung_shape(mask: Mask | None) -> Floats:
+    """A mask of the lungs -> (GRID * GRID,) share of lung in each cell; all 0 where none were found."""
+    if mask is None:
+        return np.zeros(GRID * GRID, np.float32)
+    return cv2.resize(mask.astype(np.float32), (GRID, GRID), interpolation=cv2.INTER_AREA).ravel()
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What the features say of one picture.
@@ -62,7 +79,7 @@ class Verdict:
     screen, other
         Whether it looks like a screen with a radiograph on it, or like no radiograph.
     distance
-        To the training radiographs, over the limit.
+        To the training radiographs, over the limit: the largest of the three.
     """
 
     proposed: tuple[Correction, ...]
@@ -95,9 +112,12 @@ class Gate:
         deviation along each, by which distances are divided.
     references
         (m, d): the upright training radiographs, and phantoms, there.
+    shapes
+        (k, GRID * GRID) lungs of upright training radiographs.
     limits
-        Largest mean distance to the `NEIGHBOURS` nearest, and largest distance from the space of the axes; then the
-        log-odds above which a picture counts as misplaced, as a screen, and as no radiograph.
+        Largest mean distance to the `NEIGHBOURS` nearest, largest distance from the space of the axes, and largest mean
+        distance (1 - Dice coefficient) to as many lungs of the nearest shape; then the log-odds above which a picture
+        counts as misplaced, as a screen, and as no radiograph.
     """
 
     centre: Floats
@@ -108,10 +128,11 @@ class Gate:
     spread: Floats
     upright: Floats
     references: Floats
+    shapes: Floats
     limits: Floats
 
-    def scores(self, described: Floats) -> Floats:
-        """(n, D) descriptors -> (n, 5), in the order of `limits`."""
+    def scores(self, described: Floats, shapes: Floats) -> Floats:
+        """(n, D) descriptors and (n, GRID * GRID) shapes of the lungs -> (n, 6), in the order of `limits`."""
         standard = (described - self.centre) / self.scale
         logits = standard @ self.kernel + self.bias
         logits = logits - logits.max(axis=1, keepdims=True)
@@ -125,27 +146,34 @@ class Gate:
         at = along / self.spread
         squares = (at**2).sum(axis=1)[:, None] - 2 * at @ self.references.T + (self.references**2).sum(axis=1)
         nearest = np.sort(np.sqrt(np.maximum(squares, 0)), axis=1)[:, :NEIGHBOURS].mean(axis=1)
-        return np.column_stack([nearest, beyond, np.log(groups / (1 - groups))]).astype(np.float32)
+        overlap = 2 * shapes @ self.shapes.T
+        both = (shapes**2).sum(axis=1)[:, None] + (self.shapes**2).sum(axis=1)
+        unlike = np.sort(1 - overlap / np.maximum(both, 1e-6), axis=1)[:, :NEIGHBOURS].mean(axis=1)
+        return np.column_stack([nearest, beyond, unlike, np.log(groups / (1 - groups))]).astype(np.float32)
 
     def placement(self, described: Floats) -> npt.NDArray[np.int64]:
         """(n, D) -> (n,) the most probable number in `PLACEMENTS`, upright included."""
         logits = ((described - self.centre) / self.scale) @ self.kernel + self.bias
         return np.asarray(logits[:, :SCREEN].argmax(axis=1))
 
-    def judge(self, described: Floats) -> Verdict:
-        """The verdict on one (1, D) descriptor."""
-        scores, limits = self.scores(described)[0], self.limits
+    def judge(self, described: Floats, lungs: Mask | None) -> Verdict:
+        """The verdict on one (1, D) descriptor and the lungs of the same picture; None where nothing looks for them."""
+        scores, limits = self.scores(described, lung_shape(lungs)[None])[0], self.limits
+        if lungs is None:
+            scores[2] = 0
         turned = int(self.placement(described)[0])
-        proposed = PLACEMENTS[turned] if scores[2] > limits[2] else ()
-        distance = float((scores[:2] / limits[:2]).max())
-        return Verdict(proposed, bool(scores[3] > limits[3]), bool(scores[4] > limits[4]), distance)
+        misplaced, screen, other = (bool(over) for over in scores[DISTANCES:] > limits[DISTANCES:])
+        # where a picture lies wrongly, its lungs have another shape, and nothing is lost by a second look
+        misplaced |= bool(scores[2] > limits[2]) and not (screen or other)
+        distance = float((scores[:DISTANCES] / limits[:DISTANCES]).max())
+        return Verdict(PLACEMENTS[turned] if misplaced else (), screen, other, distance)
 
     # -- files ---------------------------------------------------------------------------------
 
     def save(self, path: Path) -> str:
         """Write the arrays, the large ones in float16; return the file's sha256."""
         buffer = io.BytesIO()
-        halved = {"kernel", "axes", "references"}
+        halved = {"kernel", "axes", "references", "shapes"}
         arrays: dict[str, Any] = {
             name: getattr(self, name).astype(np.float16 if name in halved else np.float32) for name in ARRAYS
         }
@@ -160,10 +188,15 @@ class Gate:
         Raises
         ------
         WeightsCorrupt
-            The file is missing, or is not the one that the card names.
+            The file is missing, is not the one that the card names, or is of a version without the lungs' shapes.
         """
         data = preset.verified_gate()
         if data is None:
             return None
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+            if not set(ARRAYS) <= set(arrays.files):
+                raise WeightsCorrupt(
+                    f"The quality gate of preset {preset.name!r} was fitted by another version of cxrkit.",
+                    "Fit it again with scripts/fit_quality.py.",
+                )
             return cls(**{name: arrays[name].astype(np.float32) for name in ARRAYS})

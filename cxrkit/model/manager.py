@@ -195,10 +195,11 @@ class XRayModelManager:
         upright = corrected(radiograph, proposed)
         again = self.read_tensor(self.preprocess(upright), upright)
         if again.quality.proposed or any(issue.code in _FEATURE_REFUSALS for issue in again.quality.issues):
-            # what is no chest in any position was only taken for one that lies wrongly
-            refusal = QualityIssue("not-frontal-chest", "refuse")
             kept = [issue for issue in reading.quality.issues if issue.code not in ("inverted", "rotated")]
-            quality = replace(reading.quality, issues=ordered([refusal, *kept]), proposed=())
+            if (reading.quality.distance or 0) > 1:
+                # what is no chest in any position was only taken for one that lies wrongly
+                kept.insert(0, QualityIssue("not-frontal-chest", "refuse"))
+            quality = replace(reading.quality, issues=ordered(kept), proposed=())
             return replace(reading, quality=quality)
         if not correct:
             return reading
@@ -292,7 +293,7 @@ class XRayModelManager:
             issues.append(QualityIssue("cropped", "warn"))
         if self.gate is None:
             return QualityReport(ordered(issues))
-        verdict = self.gate.judge(self.describe(features))
+        verdict = self.gate.judge(self.describe(features), lungs)
         if verdict.proposed:
             issues += [QualityIssue("inverted" if s == "invert" else "rotated", "warn") for s in verdict.proposed]
         else:

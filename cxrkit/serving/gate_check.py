@@ -14,7 +14,8 @@ from cxrkit.card import GateMeasure
 from cxrkit.data.manifest import read_manifest
 from cxrkit.data.table import read_table
 from cxrkit.errors import ManifestError, PresetInvalid, RadiographError
-from cxrkit.imaging.counterexamples import DRAWN, SIDE, screen
+from cxrkit.imaging.counterexamples import DRAWN, screen
+from cxrkit.imaging.drawing import SIDE
 from cxrkit.imaging.loading import load_radiograph
 from cxrkit.imaging.phantom import phantom
 from cxrkit.imaging.preprocessing import to_square

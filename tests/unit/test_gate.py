@@ -12,14 +12,14 @@ from cxrkit.card import QualityGate
 from cxrkit.errors import PresetInvalid, WeightsCorrupt
 from cxrkit.imaging.phantom import phantom
 from cxrkit.imaging.quality import corrected
-from cxrkit.model.gate import ARRAYS, CLASSES, GATE_FILE, OTHER, PLACEMENTS, SCREEN, Gate, placed
+from cxrkit.model.gate import ARRAYS, CLASSES, GATE_FILE, GRID, OTHER, PLACEMENTS, SCREEN, Gate, lung_shape, placed
 from cxrkit.model.manager import XRayModelManager
 from cxrkit.preset import Preset
 from cxrkit.radiograph import Radiograph
 from tests.unit.test_manager import radiograph
 
 
-def make_gate(size: int, *, winner: int = 0, limit: float = 10.0) -> Gate:
+def make_gate(size: int, *, winner: int = 0, limit: float = 10.0, unlike: float = 1.0) -> Gate:
     """A gate for which every descriptor belongs to one class; distances are Euclidean along the first axis."""
     bias = np.full(CLASSES, -10.0, np.float32)
     bias[winner] = 10
@@ -32,7 +32,8 @@ def make_gate(size: int, *, winner: int = 0, limit: float = 10.0) -> Gate:
         "spread": np.array([2.0]),
         "upright": np.zeros(size),
         "references": np.arange(6.0)[:, None],
-        "limits": np.array([limit, limit, 0, 0, 0]),
+        "shapes": np.stack([np.arange(GRID * GRID) < 64] * 6),
+        "limits": np.array([limit, limit, unlike, 0, 0, 0]),
     }
     return Gate(**{name: np.asarray(arrays[name], dtype=np.float32) for name in ARRAYS})
 
@@ -52,10 +53,12 @@ def test_the_placements_are_all_eight():
 def test_scores_by_hand():
     gate = make_gate(3)
     # 8 along the axis is 4 of its deviations: the five nearest of 0..5 are 5, 4, 3, 2, 1, on average 1.4 away
-    scores = gate.scores(np.array([[8.0, 3.0, 0.0]], np.float32))[0]
+    half = lung_shape(np.arange(128 * 128).reshape(128, 128) < 16 * 128)  # two of the four rows of cells
+    scores = gate.scores(np.array([[8.0, 3.0, 0.0]], np.float32), half[None])[0]
     assert scores[0] == pytest.approx(np.mean([1, 0, 1, 2, 3]))
     assert scores[1] == pytest.approx(np.sqrt(9 / 3))
-    assert (scores[2:] < -10).all()
+    assert scores[2] == pytest.approx(1 - 2 * 32 / (32 + 64))  # by Dice's coefficient
+    assert (scores[3:] < -10).all()
 
 
 @pytest.mark.parametrize(
@@ -63,13 +66,13 @@ def test_scores_by_hand():
     [(0, (), False, False), (2, ("rotate-180",), False, False), (SCREEN, (), True, False), (OTHER, (), False, True)],
 )
 def test_verdicts(winner, proposed, screen, other):
-    verdict = make_gate(3, winner=winner).judge(np.zeros((1, 3), np.float32))
+    verdict = make_gate(3, winner=winner).judge(np.zeros((1, 3), np.float32), None)
     assert (verdict.proposed, verdict.screen, verdict.other) == (proposed, screen, other)
     assert bool(verdict.issues()) == (screen or other)
 
 
 def test_what_is_far_is_no_chest():
-    verdict = make_gate(3, limit=1.0).judge(np.array([[50.0, 0, 0]], np.float32))
+    verdict = make_gate(3, limit=1.0).judge(np.array([[50.0, 0, 0]], np.float32), None)
     assert verdict.distance > 1
     assert [issue.code for issue in verdict.issues()] == ["not-frontal-chest"]
 
@@ -94,7 +97,7 @@ def gated(tiny_folder, tmp_path):
 
 
 def test_what_no_turning_makes_a_chest_is_refused_and_can_be_asked_for(gated):
-    manager = XRayModelManager(gated(winner=2))
+    manager = XRayModelManager(gated(winner=2, unlike=0.5))
     image = radiograph(1)
     reading = manager.read(image)
     assert reading.quality.refused
@@ -105,6 +108,28 @@ def test_what_no_turning_makes_a_chest_is_refused_and_can_be_asked_for(gated):
     assert as_it_lies.quality.refused
     assert as_it_lies.quality.proposed == ()
     assert dict(as_it_lies.prediction) == dict(reading.prediction)
+
+
+def test_what_is_like_a_chest_is_not_refused_for_a_turn_that_leads_nowhere(gated):
+    reading = XRayModelManager(gated(winner=2)).read(phantom(0, 512))
+    assert reading.quality.distance < 1
+    assert not reading.quality.refused
+    assert reading.quality.correction == reading.quality.proposed == ()
+    assert not {"rotated", "inverted"} & {issue.code for issue in reading.quality.issues}
+
+
+def test_lungs_of_another_shape_are_looked_at_turned():
+    gate = make_gate(3, winner=0, unlike=0.5)
+    gate.bias[2] = 0  # the next probable
+    upright, elsewhere = np.zeros((2, 128, 128), np.bool_)
+    upright[:32], elsewhere[64:] = True, True
+    described = np.zeros((1, 3), np.float32)
+    assert gate.judge(described, upright).issues() == ()
+    far = gate.judge(described, elsewhere)
+    assert far.proposed == ()  # the classifier knows no better position
+    assert [issue.code for issue in far.issues()] == ["not-frontal-chest"]
+    gate.bias[0] = -1
+    assert gate.judge(described, elsewhere).proposed == ("rotate-180",)
 
 
 def test_a_chest_passes_at_one_pass(gated):
