@@ -65,48 +65,47 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Parse the command line and read the files; returns the exit status."""
+    """Parse the command line, read the files and print what was found; returns the exit status."""
     options = parse(arguments)
     try:
-        return read(options)
+        from cxrkit.model.manager import XRayModelManager  # takes long to load: not for --help
+
+        preset = find_preset(options.preset)
+        if options.overlay is not None:  # what draws is loaded for it alone
+            from cxrkit.serving.map_files import past_points, wanted_findings, write_maps
+
+            named = None if options.findings is None else wanted_findings(options.findings, preset)
+        manager = XRayModelManager(preset)
+        status = 0
+        for path in options.files:
+            maps: list[str] = []
+            try:
+                radiograph = load_radiograph(path, display=options.display - 1)
+                reading = manager.read(radiograph, correct=not options.as_it_lies)
+                if reading.quality.refused and options.all_the_same:
+                    reading = reading.override()
+                record = to_record(reading, preset)
+                status = 2 if reading.quality.refused else status
+                if options.overlay is not None and not reading.quality.refused:
+                    maps = write_maps(
+                        options.overlay, radiograph, reading, past_points(record) if named is None else named
+                    )
+                    record["maps"] = maps
+            except (RadiographError, DisplayUnknown) as error:
+                record, status = error_record(error), 2
+            line = json.dumps({"file": str(path)} | record, allow_nan=False) if options.json else None
+            print(
+                line or "\n".join([format_record(str(path), record), *(f"  map: {name}" for name in maps)]), flush=True
+            )
+        if not options.json:
+            print("\n".join(filter(None, ["", preset.notice, DISCLAIMER])))
+        return status
     except CxrError as error:
         print(f"{error.message}\n{error.remedy}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
         return 130
-
-
-def read(options: argparse.Namespace) -> int:
-    """Read the files and print what was found; returns the exit status."""
-    from cxrkit.model.manager import XRayModelManager  # takes long to load: not for --help
-
-    preset = find_preset(options.preset)
-    if options.overlay is not None:  # what draws is loaded for it alone
-        from cxrkit.serving.map_files import past_points, wanted_findings, write_maps
-
-        named = None if options.findings is None else wanted_findings(options.findings, preset)
-    manager = XRayModelManager(preset)
-    status = 0
-    for path in options.files:
-        maps: list[str] = []
-        try:
-            radiograph = load_radiograph(path, display=options.display - 1)
-            reading = manager.read(radiograph, correct=not options.as_it_lies)
-            if reading.quality.refused and options.all_the_same:
-                reading = reading.override()
-            record = to_record(reading, preset)
-            status = 2 if reading.quality.refused else status
-            if options.overlay is not None and not reading.quality.refused:
-                maps = write_maps(options.overlay, radiograph, reading, past_points(record) if named is None else named)
-                record["maps"] = maps
-        except (RadiographError, DisplayUnknown) as error:
-            record, status = error_record(error), 2
-        line = json.dumps({"file": str(path)} | record, allow_nan=False) if options.json else None
-        print(line or "\n".join([format_record(str(path), record), *(f"  map: {name}" for name in maps)]), flush=True)
-    if not options.json:
-        print("\n".join(filter(None, ["", preset.notice, DISCLAIMER])))
-    return status
 
 
 if __name__ == "__main__":
