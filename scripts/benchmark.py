@@ -51,7 +51,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--size", type=int, default=224, help="of --training: side of the images (default: %(default)s)")
     add("--precision", choices=["auto", "bfloat16", "float32"], default="auto", help="of --training")
     add("--unfused", action="store_true", help="of --training: time the step with Keras' batch normalisation too")
-    add("--rounds", type=int, help="rounds in which the ways alternate (default: 15; --training 5, --files 30)")
+    add("--rounds", type=int, help="rounds in which the ways alternate (default: 31; --training 5, --files 30)")
     add("--json", type=Path, metavar="FILE", help="write the numbers here too")
     bounds = ", ".join([f"{k} <= {v:g}" for k, v in BOUNDS.items()] + [f"{k} >= {v:g}" for k, v in LEAST.items()])
     add("--check", action="store_true", help=f"exit 1 when a bound is not kept: {bounds}")
@@ -71,7 +71,7 @@ def reading(options: argparse.Namespace) -> dict:
     from cxrkit.imaging.phantom import phantom, phantom_png
     from cxrkit.model.timing import compare, start_cold
 
-    result = compare(options.preset, phantom(), options.rounds or 15)
+    result = compare(options.preset, phantom(), options.rounds or 31)
     with tempfile.TemporaryDirectory() as folder:
         radiograph = Path(folder) / "phantom.png"
         radiograph.write_bytes(phantom_png())

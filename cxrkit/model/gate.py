@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import io
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -66,6 +67,12 @@ def lung_shape(mask: Mask | None) -> Floats:
     if mask is None:
         return np.zeros(GRID * GRID, np.float32)
     return cv2.resize(mask.astype(np.float32), (GRID, GRID), interpolation=cv2.INTER_AREA).ravel()
+
+
+def _smallest(values: Floats) -> Floats:
+    """(n, m) -> (n, NEIGHBOURS) smallest of each row, or all where there are fewer."""
+    most = min(NEIGHBOURS, values.shape[1])
+    return np.partition(values, most - 1, axis=1)[:, :most]
 
 
 @dataclass(frozen=True)
@@ -131,6 +138,14 @@ class Gate:
     shapes: Floats
     limits: Floats
 
+    @cached_property
+    def _reference_squares(self) -> Floats:
+        return np.asarray((self.references**2).sum(axis=1))
+
+    @cached_property
+    def _shape_squares(self) -> Floats:
+        return np.asarray((self.shapes**2).sum(axis=1))
+
     def scores(self, described: Floats, shapes: Floats) -> Floats:
         """(n, D) descriptors and (n, GRID * GRID) shapes of the lungs -> (n, 6), in the order of `limits`."""
         standard = (described - self.centre) / self.scale
@@ -144,11 +159,11 @@ class Gate:
         along = around @ self.axes
         beyond = np.sqrt(np.maximum((around**2).sum(axis=1) - (along**2).sum(axis=1), 0) / around.shape[1])
         at = along / self.spread
-        squares = (at**2).sum(axis=1)[:, None] - 2 * at @ self.references.T + (self.references**2).sum(axis=1)
-        nearest = np.sort(np.sqrt(np.maximum(squares, 0)), axis=1)[:, :NEIGHBOURS].mean(axis=1)
+        squares = (at**2).sum(axis=1)[:, None] - 2 * at @ self.references.T + self._reference_squares
+        nearest = np.sqrt(np.maximum(_smallest(squares), 0)).mean(axis=1)
         overlap = 2 * shapes @ self.shapes.T
-        both = (shapes**2).sum(axis=1)[:, None] + (self.shapes**2).sum(axis=1)
-        unlike = np.sort(1 - overlap / np.maximum(both, 1e-6), axis=1)[:, :NEIGHBOURS].mean(axis=1)
+        both = (shapes**2).sum(axis=1)[:, None] + self._shape_squares
+        unlike = _smallest(1 - overlap / np.maximum(both, 1e-6)).mean(axis=1)
         return np.column_stack([nearest, beyond, unlike, np.log(groups / (1 - groups))]).astype(np.float32)
 
     def placement(self, described: Floats) -> npt.NDArray[np.int64]:
