@@ -34,7 +34,8 @@ rng = np.random.default_rng(0)
 images = [Radiograph(rng.random((90, 70), dtype=np.float32), str(i)) for i in range(4)]
 found = {"backend": keras.backend.backend()}
 for name in presets:
-    manager = XRayModelManager(name, folder=folder)
+    own = "tensorflow" if keras.backend.backend() == "tensorflow" else "auto"  # else OpenVINO would read
+    manager = XRayModelManager(name, folder=folder, runtime=own)
     found[f"{name} runtime"] = manager.runtime.name
     with ThreadPoolExecutor(4) as pool:
         readings = list(pool.map(manager.read, images))
