@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+
+T = TypeVar("T")
 
 AGE_BANDS: tuple[tuple[str, int, int], ...] = (
     ("under 1", 0, 0),
@@ -91,11 +94,21 @@ class Radiograph:
             pixels = pixels.copy()
         pixels.setflags(write=False)
         object.__setattr__(self, "pixels", pixels)
+        # no field: another radiograph that is made of this one by dataclasses.replace begins without
+        object.__setattr__(self, "_derived", {})
 
     @property
     def key(self) -> str:
         """What tells this picture from every other one: source, display and correction."""
         return "/".join((self.sha256, str(self.display), *self.correction))
+
+    def derived(self, make: Callable[[Radiograph], T]) -> T:
+        """What a function of this radiograph alone gives, computed once and kept; threads may each compute it."""
+        kept: dict[Any, Any] = self._derived  # type: ignore[attr-defined]
+        if make not in kept:
+            kept[make] = make(self)
+        result: T = kept[make]
+        return result
 
     @property
     def height(self) -> int:

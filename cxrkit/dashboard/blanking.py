@@ -8,6 +8,7 @@ import streamlit as st
 
 from cxrkit.charts import overlay
 from cxrkit.dashboard import choices, services
+from cxrkit.imaging.derived import suspected_text
 from cxrkit.impression import translations
 from cxrkit.radiograph import Radiograph
 from cxrkit.reading import Box
@@ -24,7 +25,7 @@ def blanked_boxes(radiograph: Radiograph) -> tuple[Box, ...]:
 
 def blank_field(radiograph: Radiograph, copy: overlay.DisplayCopy) -> None:
     """The button beside the downloads, and what it opens; `copy` is the picture without anything blanked."""
-    found = len(services.suspected_text(radiograph))
+    found = len(suspected_text(radiograph))
     shown = [*_suspected(radiograph), *_own(radiograph)]
     label = f"Blank text ({len(shown)})" if shown else "Blank text"
     chosen: dict[str, object] = {}
@@ -79,7 +80,7 @@ def _chosen(key: str, default: object) -> Any:
 
 
 def _suspected(radiograph: Radiograph) -> tuple[Box, ...]:
-    return services.suspected_text(radiograph) if _chosen(_SUSPECTED, _wanted(radiograph)) else ()
+    return suspected_text(radiograph) if _chosen(_SUSPECTED, _wanted(radiograph)) else ()
 
 
 def _own(radiograph: Radiograph) -> tuple[Box, ...]:

@@ -23,7 +23,7 @@ from cxrkit.charts import viewer as viewer_chart
 from cxrkit.dashboard import choices, films
 from cxrkit.errors import PresetNotFound
 from cxrkit.imaging import worker
-from cxrkit.imaging.burned_in import find_text
+from cxrkit.imaging.derived import suspected_text
 from cxrkit.imaging.phantom import phantom
 from cxrkit.imaging.quality import corrected
 from cxrkit.preset import CARD, Preset, list_presets
@@ -179,7 +179,6 @@ def forget_patient() -> None:
         _reading,
         _corrected,
         _display_copy,
-        _suspected_text,
         _viewer,
         _contact_sheet,
         _thumbnail,
@@ -214,16 +213,6 @@ def display_copy(radiograph: Radiograph) -> overlay.DisplayCopy:
 @st.cache_resource(scope="session", max_entries=films.MOST_FILMS, ttl="8h", show_spinner=False)
 def _display_copy(radiograph_key: str, _radiograph: Radiograph) -> overlay.DisplayCopy:
     return overlay.display_copy(_radiograph)
-
-
-def suspected_text(radiograph: Radiograph) -> tuple[Box, ...]:
-    """Boxes of what looks like text in the picture itself."""
-    return _suspected_text(radiograph.key, radiograph)
-
-
-@st.cache_resource(scope="session", max_entries=films.MOST_FILMS, ttl="8h", show_spinner=False)
-def _suspected_text(radiograph_key: str, _radiograph: Radiograph) -> tuple[Box, ...]:
-    return find_text(_radiograph.pixels)
 
 
 def viewer(

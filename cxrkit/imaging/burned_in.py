@@ -9,6 +9,7 @@ finds and what it misses.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
@@ -43,6 +44,7 @@ INKED, MOST = 0.15, 500
 
 Bytes2D = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
 Edges = tuple[float, float, float, float]
 
 
@@ -110,28 +112,46 @@ def _shrunk(levels: Bytes2D, long_side: int) -> Bytes2D:
 
 
 def _signs(levels: Bytes2D) -> _Signs:
-    """Every connected bright stroke that is not taller than a letter."""
+    """Every connected bright stroke that is not taller than a letter.
+
+    Only what has a neighbour like a letter's is looked at more closely, which takes longest; the rest counts as uneven.
+    """
     hat = cv2.morphologyEx(levels, cv2.MORPH_TOPHAT, np.ones((STROKE, STROKE), np.uint8))
     # Half of the contrast near by, which parts letters whose soft edges touch.
     limit = np.maximum(cv2.dilate(hat, np.ones((9, 9), np.uint8)) // 2, np.uint8(CONTRAST))
     ink = (hat > limit).view(np.uint8)
-    if ink.mean() > INKED:
+    if cv2.countNonZero(ink) > INKED * ink.size:
         return _Signs(*np.empty((len(_Signs._fields), 0), np.float32))
-    steps = cv2.morphologyEx(levels, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
     # Outlines take a tenth of the time of labels. Holes have a parent; what stands within a frame has none.
     outlines, order = cv2.findContours(ink, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
     outer = [] if order is None else np.flatnonzero(order[0, :, 3] < 0).tolist()
     places = [cv2.boundingRect(outlines[index]) for index in outer]
     places = [(x, y, w, h) for x, y, w, h in places if h <= HEIGHTS[1] and w <= 16 * h and w * h > 3]
     places = sorted(places, key=lambda place: -place[2] * place[3])[:MOST]
-    looks = []
-    for x, y, w, h in places:
+    boxes = np.array(places, np.float32).reshape(-1, 4)
+    boxes[:, 2:] += boxes[:, :2]
+    left, top, right, bottom = boxes.T
+    level, contrast, sharpness, fill = np.zeros((4, len(places)), np.float32)
+    unevenness = np.full(len(places), np.inf, np.float32)
+    signs = _Signs(left, top, right, bottom, level, contrast, sharpness, unevenness, fill)
+    near = _in_row(signs, LETTERS) | _in_row(signs.turned(), COLUMN_LETTERS)
+    for index in np.flatnonzero(near).tolist():
+        x, y, w, h = place = places[index]
         here = slice(y, y + h), slice(x, x + w)
-        level, spread = cv2.meanStdDev(levels[here], mask=ink[here])
-        contrast, step = cv2.mean(hat[here], ink[here])[0], cv2.mean(steps[here], ink[here])[0]
-        fill = cv2.countNonZero(ink[here]) / (w * h)
-        looks.append((x, y, x + w, y + h, level[0, 0], contrast, step / contrast, spread[0, 0] / contrast, fill))
-    return _Signs(*np.array(looks, np.float32).reshape(-1, len(_Signs._fields)).T)
+        mean, spread = cv2.meanStdDev(levels[here], mask=ink[here])
+        height, step = cv2.mean(hat[here], ink[here])[0], cv2.mean(_steps(levels, place), ink[here])[0]
+        level[index], contrast[index] = mean[0, 0], height
+        sharpness[index], unevenness[index] = step / height, spread[0, 0] / height
+        fill[index] = cv2.countNonZero(ink[here]) / (w * h)
+    return signs
+
+
+def _steps(levels: Bytes2D, place: Sequence[int]) -> Bytes2D:
+    """Differences between neighbouring pixels within a box."""
+    x, y, w, h = place
+    left, top = max(0, x - 1), max(0, y - 1)  # with the neighbours of its edge
+    around = cv2.morphologyEx(levels[top : y + h + 1, left : x + w + 1], cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
+    return np.asarray(around[y - top : y - top + h, x - left : x - left + w], np.uint8)
 
 
 def _lines(signs: _Signs) -> list[Edges]:
@@ -143,21 +163,44 @@ def _lines(signs: _Signs) -> list[Edges]:
 
 
 def _rows(signs: _Signs, like_letters: npt.NDArray[np.bool_], least: int) -> list[Edges]:
-    tall, wide = signs.bottom - signs.top, signs.right - signs.left
-    like_letters = like_letters & (tall >= HEIGHTS[0]) & (tall <= HEIGHTS[1]) & (wide <= 1.6 * tall)
+    like_letters = like_letters & _shaped(signs)
+    if np.count_nonzero(like_letters) < least:
+        return []
     letters = signs.where(like_letters)
     return [_grown(row, signs) for group in _groups(letters) if (row := _row(letters.where(group), least))]
 
 
-def _groups(s: _Signs) -> list[npt.NDArray[np.intp]]:
-    """Letters that are linked from neighbour to neighbour."""
+def _shaped(signs: _Signs) -> Mask:
+    """Which have height and width of a letter."""
+    tall, wide = signs.bottom - signs.top, signs.right - signs.left
+    return np.asarray((tall >= HEIGHTS[0]) & (tall <= HEIGHTS[1]) & (wide <= 1.6 * tall))
+
+
+def _in_row(signs: _Signs, least: int) -> Mask:
+    """Which could be letters with a neighbour, as far as their edges tell; none where there are fewer than `least`."""
+    shaped = _shaped(signs)
+    places = np.flatnonzero(shaped)
+    if len(places) < least:
+        return np.zeros_like(shaped)
+    linked = _beside(signs.where(places))
+    shaped[places] = linked.any(axis=0) | linked.any(axis=1)
+    return shaped
+
+
+def _beside(s: _Signs) -> Mask:
+    """(n, n): whether the second stands behind the first on the same line, as far as their edges tell."""
     tall = s.bottom - s.top
     low, high = np.minimum(tall[:, None], tall), np.maximum(tall[:, None], tall)
     gap = s.left - s.right[:, None]
     linked = (s.left > s.left[:, None]) & (gap > -0.3 * low) & (gap < 1.3 * high) & (high <= 1.6 * low + 1)
-    linked &= np.abs(s.bottom - s.bottom[:, None]) <= np.maximum(0.18 * high, 1)
+    return np.asarray(linked & (np.abs(s.bottom - s.bottom[:, None]) <= np.maximum(0.18 * high, 1)))
+
+
+def _groups(s: _Signs) -> list[npt.NDArray[np.intp]]:
+    """Letters that are linked from neighbour to neighbour."""
+    linked = _beside(s)
     linked &= np.abs(s.level - s.level[:, None]) <= 0.35 * np.maximum(s.contrast[:, None], s.contrast)
-    first = list(range(len(tall)))  # a letter of the same group; the group's first one names itself
+    first = list(range(len(s.left)))  # a letter of the same group; the group's first one names itself
 
     def named(letter: int) -> int:
         while first[letter] != letter:

@@ -11,6 +11,7 @@ import dataclasses
 import math
 import types
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -104,7 +105,7 @@ class _Reader:
         return tuple(self.value(item, hint) for item, hint in zip(words, hints, strict=True))
 
     def _record(self, words: Any, kind: Any) -> Any:
-        hints = get_type_hints(kind)
+        hints = _hints(kind)
         names = [field.name for field in dataclasses.fields(kind)]
         if not isinstance(words, dict) or set(words) != set(names):
             _refuse()
@@ -113,6 +114,12 @@ class _Reader:
             return kind(**values)
         except (TypeError, ValueError):
             raise Malformed from None
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    """Types of a record's fields; looking them up takes longer than all the rest of a record."""
+    return get_type_hints(kind)
 
 
 def _refuse() -> Any:

@@ -95,6 +95,16 @@ def to_square(pixels: Floats, geometry: str, size: int, border: float = 0.0) -> 
     return square
 
 
+def standard_plane(squares: Floats) -> Floats:
+    """(..., S, S) at zero mean and unit variance, each image on its own; a constant one becomes all zero."""
+    if squares.ndim == 2:  # the same in one pass
+        mean, deviation = (value[0, 0] for value in cv2.meanStdDev(squares))
+        return np.asarray((squares - np.float32(mean)) * np.float32(1 / max(deviation, 1e-6)), np.float32)
+    mean = squares.mean(axis=(-2, -1), keepdims=True, dtype=np.float64)
+    deviation = squares.std(axis=(-2, -1), keepdims=True, dtype=np.float64)
+    return np.asarray((squares - mean) / np.maximum(deviation, 1e-6), np.float32)
+
+
 def standardise(squares: Floats, intensity: str) -> Floats:
     """Network input of grey images in 0..1 by the intensity rule, each image on its own.
 
@@ -120,9 +130,7 @@ def standardise(squares: Floats, intensity: str) -> Floats:
     if intensity == "unit":
         plane = squares.astype(np.float32)
     elif intensity == "sample-standard":
-        mean = squares.mean(axis=(-2, -1), keepdims=True, dtype=np.float64)
-        deviation = squares.std(axis=(-2, -1), keepdims=True, dtype=np.float64)
-        plane = ((squares - mean) / np.maximum(deviation, 1e-6)).astype(np.float32)
+        plane = standard_plane(squares)
     elif intensity == "symmetric":
         plane = np.asarray(squares * 2 - 1, dtype=np.float32)
     elif intensity == "xrv":

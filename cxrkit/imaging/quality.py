@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from cxrkit.imaging.burned_in import find_text
+from cxrkit.imaging.derived import suspected_text, working_copy
 from cxrkit.quality import Correction, QualityIssue
 from cxrkit.radiograph import Radiograph
 
@@ -48,14 +48,19 @@ def check_picture(radiograph: Radiograph) -> tuple[QualityIssue, ...]:
     Parameters
     ----------
     radiograph
-        As it was loaded. It is looked at in a copy of 256 pixels at most, text in a finer one.
+        As it was loaded. It is looked at in a copy of 256 pixels at most, text in a finer one. What takes long is kept
+        with the radiograph (`cxrkit.imaging.derived`).
     """
-    found = [*_by_header(radiograph), *_by_colour(radiograph)]
+    return (*_by_header(radiograph), *_by_colour(radiograph), *radiograph.derived(_by_pixels))
+
+
+def _by_pixels(radiograph: Radiograph) -> tuple[QualityIssue, ...]:
+    found = []
     if min(radiograph.height, radiograph.width) < LEAST_SIDE:
         found.append(QualityIssue("too-small", "warn"))
     scale = min(1.0, 256 / max(radiograph.height, radiograph.width))
     size = (max(8, round(radiograph.width * scale)), max(8, round(radiograph.height * scale)))
-    small = cv2.resize(radiograph.pixels, size, interpolation=cv2.INTER_AREA)
+    small = cv2.resize(working_copy(radiograph), size, interpolation=cv2.INTER_AREA)
     rows, columns = (round(side / 10) for side in small.shape)
     middle = small[rows : small.shape[0] - rows, columns : small.shape[1] - columns]
     if float((middle > 0.99).mean()) > WHITE_SHARE:
@@ -64,7 +69,7 @@ def check_picture(radiograph: Radiograph) -> tuple[QualityIssue, ...]:
         found.append(QualityIssue("under-exposed", "warn"))
     if float(middle.std()) < LEAST_DEVIATION:
         found.append(QualityIssue("low-contrast", "warn"))
-    if radiograph.source_format != "phantom" and find_text(radiograph.pixels):
+    if radiograph.source_format != "phantom" and suspected_text(radiograph):
         found.append(QualityIssue("burned-in-text", "warn"))
     return tuple(found)
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import io
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,7 +21,6 @@ import numpy as np
 import numpy.typing as npt
 
 from cxrkit.errors import WeightsCorrupt
-from cxrkit.model.head import Head
 from cxrkit.model.lungs import Mask
 from cxrkit.preset import Preset
 from cxrkit.quality import Correction, QualityIssue
@@ -51,15 +50,28 @@ def placed(pixels: Floats, placement: int) -> Floats:
     return np.ascontiguousarray(np.float32(1) - turned if placement >= 4 else turned, dtype=np.float32)
 
 
-def descriptor(features: Floats, head: Head) -> Floats:
-    """(n, H, W, K) feature maps -> (n, 3 K): averages, upper less lower half, left less right half."""
-    x = head.before_average(features)
-    rows, columns = x.shape[1] // 2, x.shape[2] // 2
-    parts = [x.mean(axis=(1, 2))]
-    if rows and columns:
-        parts.append(x[:, :rows].mean(axis=(1, 2)) - x[:, -rows:].mean(axis=(1, 2)))
-        parts.append(x[:, :, :columns].mean(axis=(1, 2)) - x[:, :, -columns:].mean(axis=(1, 2)))
-    return np.concatenate(parts, axis=1).astype(np.float32)
+def descriptor(pooled: Floats) -> Floats:
+    """Of what a head averages, (n, H, W, K): (n, 3 K) averages, upper less lower half, left less right half.
+
+    The latter two are left out where there is but one row or column.
+    """
+    n, rows, columns, channels = pooled.shape
+    weights = _halves(rows, columns)
+    return np.asarray((weights @ pooled.reshape(n, rows * columns, channels)).reshape(n, -1), np.float32)
+
+
+@lru_cache(maxsize=16)
+def _halves(rows: int, columns: int) -> Floats:
+    """(3, rows * columns) weights of the positions in the parts of a descriptor, or (1, ...)."""
+    upper, left = np.zeros((2, rows, columns))
+    half, side = rows // 2, columns // 2
+    if half and side:
+        upper[:half], upper[-half:] = 1 / (half * columns), -1 / (half * columns)
+        left[:, :side], left[:, -side:] = 1 / (rows * side), -1 / (rows * side)
+    parts = [np.full((rows, columns), 1 / (rows * columns)), *((upper, left) if half and side else ())]
+    weights: Floats = np.stack(parts).reshape(len(parts), -1).astype(np.float32)
+    weights.setflags(write=False)
+    return weights
 
 
 def lung_shape(mask: Mask | None) -> Floats:
@@ -148,8 +160,15 @@ class Gate:
 
     def scores(self, described: Floats, shapes: Floats) -> Floats:
         """(n, D) descriptors and (n, GRID * GRID) shapes of the lungs -> (n, 6), in the order of `limits`."""
+        return self._scores(*self._logits(described), shapes)
+
+    def _logits(self, described: Floats) -> tuple[Floats, Floats]:
+        """(n, D) descriptors -> the same standardised, and their (n, C) logits."""
         standard = (described - self.centre) / self.scale
-        logits = standard @ self.kernel + self.bias
+        return standard, np.asarray(standard @ self.kernel + self.bias, np.float32)
+
+    def _scores(self, standard: Floats, logits: Floats, shapes: Floats) -> Floats:
+        """`scores` of what `_logits` gives."""
         logits = logits - logits.max(axis=1, keepdims=True)
         share = np.exp(logits)
         share /= share.sum(axis=1, keepdims=True)
@@ -168,15 +187,15 @@ class Gate:
 
     def placement(self, described: Floats) -> npt.NDArray[np.int64]:
         """(n, D) -> (n,) the most probable number in `PLACEMENTS`, upright included."""
-        logits = ((described - self.centre) / self.scale) @ self.kernel + self.bias
-        return np.asarray(logits[:, :SCREEN].argmax(axis=1))
+        return np.asarray(self._logits(described)[1][:, :SCREEN].argmax(axis=1))
 
     def judge(self, described: Floats, lungs: Mask | None) -> Verdict:
         """The verdict on one (1, D) descriptor and the lungs of the same picture; None where nothing looks for them."""
-        scores, limits = self.scores(described, lung_shape(lungs)[None])[0], self.limits
+        standard, logits = self._logits(described)
+        scores, limits = self._scores(standard, logits, lung_shape(lungs)[None])[0], self.limits
         if lungs is None:
             scores[2] = 0
-        turned = int(self.placement(described)[0])
+        turned = int(logits[0, :SCREEN].argmax())  # the most probable placement, upright included
         misplaced, screen, other = (bool(over) for over in scores[DISTANCES:] > limits[DISTANCES:])
         # where a picture lies wrongly, its lungs have another shape, and nothing is lost by a second look
         misplaced |= bool(scores[2] > limits[2]) and not (screen or other)

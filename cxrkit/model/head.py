@@ -45,7 +45,7 @@ class Rectifier:
 
     def passes(self, x: Floats) -> Mask:
         """Where the gradient is 1; elsewhere it is 0."""
-        return np.asarray((x > 0) & (x < self.ceiling))
+        return np.asarray(x > 0 if np.isinf(self.ceiling) else (x > 0) & (x < self.ceiling))
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +81,26 @@ class Linear:
     def __call__(self, x: Floats) -> Floats:
         """(n, K) -> (n, C)."""
         return np.asarray(x @ self.kernel + self.bias, dtype=np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """What is known after one walk over the feature maps of one image.
+
+    Attributes
+    ----------
+    pooled
+        (1, H', W', K), of which the global average is taken.
+    averages
+        (1, K), that average.
+    factor
+        (K,) derivative of each average by the spatial mean of its feature map, over the number of positions: the part
+        of the Grad-CAM weights that does not depend on the finding.
+    """
+
+    pooled: Floats
+    averages: Floats
+    factor: Doubles
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,26 +144,29 @@ class Head:
         return x
 
     def alpha(self, features: Floats) -> Doubles:
+        """(H, W, K) feature maps of one image -> (K, C) Grad-CAM weights: see `weights_of`."""
+        return self.weights_of(self.trace(features))
+
+    def weights_of(self, trace: Trace) -> Doubles:
         """Grad-CAM weights: the spatial mean of the gradient of each logit by each feature map.
 
         With s_k the scale of channel k, f_k the share of pooled positions that the rectifiers let
         through, and J the gradient of the logits by the averages, ``s_k * f_k * J[k, c] / (H * W)``: the
         sum of the gradient over positions is the derivative for a change of the whole map by one number.
 
-        Parameters
-        ----------
-        features
-            (H, W, K) of one image.
-
         Returns
         -------
         ndarray
             (K, C).
         """
+        return np.asarray(trace.factor[:, None] * self._gradient(trace.averages), dtype=np.float64)
+
+    def trace(self, features: Floats) -> Trace:
+        """Walk over the (H, W, K) feature maps of one image."""
         height, width, channels = features.shape
         x = features[None]
         scale: Any = np.float32(1)
-        passing: Mask = np.ones((1, 1, 1, channels), bool)
+        passing: Mask = np.ones((1, 1, 1, channels), bool)  # broadcast where nothing was held back yet
         for step in self.spatial:
             if isinstance(step, Affine):
                 scale = scale * step.scale
@@ -152,9 +175,9 @@ class Head:
             else:
                 passing = step.chosen(x, np.broadcast_to(passing, x.shape))
             x = step(x)
-        share = np.broadcast_to(passing, x.shape)[0].mean(axis=(0, 1), dtype=np.float64)
-        gradient = self._gradient(np.asarray(x.mean(axis=(1, 2), dtype=np.float32)))
-        return np.asarray((scale * share)[:, None] * gradient / (height * width), dtype=np.float64)
+        through = np.broadcast_to(passing, x.shape).sum(axis=(0, 1, 2), dtype=np.int32)
+        factor = scale * (through / (x.shape[1] * x.shape[2] * height * width))
+        return Trace(x, np.asarray(x.mean(axis=(1, 2), dtype=np.float32)), np.asarray(factor, dtype=np.float64))
 
     def _gradient(self, pooled: Floats) -> npt.NDArray[Any]:
         """(1, K) averages -> (K, C) gradient of the logits by them."""

@@ -25,6 +25,7 @@ class TensorFlowRuntime:
 
     name = "tensorflow"
     precision: Precision = "float32"
+    streams = 1
 
     def __init__(self, trunk: keras.Model) -> None:
         import tensorflow as tf
@@ -47,6 +48,7 @@ class KerasRuntime:
 
     name = "keras"
     precision: Precision = "float32"
+    streams = 1
 
     def __init__(self, trunk: keras.Model) -> None:
         self._lock = threading.Lock()

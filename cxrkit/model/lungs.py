@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from cxrkit.imaging.preprocessing import standardise, to_square
+from cxrkit.imaging.preprocessing import standard_plane, to_square
 from cxrkit.lung_card import LUNGS, LungCard, load_card
 from cxrkit.model.compiled import Blueprint, compiled_form
 from cxrkit.model.runtimes import Runtime, RuntimeName, chosen
@@ -34,7 +34,7 @@ LEAST = 0.05
 
 def lung_input(pixels: Floats) -> Floats:
     """(128, 128, 1) network input of H x W pixels in 0..1; the proportions are not kept."""
-    return standardise(to_square(pixels, "squash", SIDE), "sample-standard")[..., :1]
+    return standard_plane(to_square(pixels, "squash", SIDE))[..., None]
 
 
 def lung_mask(logits: Floats) -> Mask:
@@ -51,7 +51,7 @@ def lung_mask(logits: Floats) -> Mask:
     chosen[kept] = 1
     outer, _ = cv2.findContours(chosen[regions], cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     filled: Mask = np.asarray(cv2.drawContours(np.zeros(above.shape, np.uint8), outer, -1, 1, -1) > 0)
-    return filled if filled.mean() >= LEAST else np.zeros(above.shape, np.bool_)
+    return filled if np.count_nonzero(filled) >= LEAST * filled.size else np.zeros(above.shape, np.bool_)
 
 
 class LungFinder:
@@ -63,9 +63,9 @@ class LungFinder:
         As for a preset; `load` returns None where there is no card at all.
     """
 
-    def __init__(self, card: LungCard, folder: Path, runtime: RuntimeName = "auto") -> None:
+    def __init__(self, card: LungCard, folder: Path, runtime: RuntimeName = "auto", *, bulk: bool = False) -> None:
         self.card = card
-        self._runtime = _opened(chosen(runtime), card.verified_weights(folder), card.weights_sha256)
+        self._runtime = _opened(chosen(runtime), card.verified_weights(folder), card.weights_sha256, bulk)
 
     def find(self, pixels: Floats) -> Mask:
         """128 x 128 mask of the lungs in H x W pixels in 0..1, each axis scaled on its own."""
@@ -77,11 +77,11 @@ class LungFinder:
         return [lung_mask(one) for one in logits[..., 0]]
 
 
-def _opened(runtime: RuntimeName, weights: Path, weights_sha256: str) -> Runtime:
+def _opened(runtime: RuntimeName, weights: Path, weights_sha256: str, bulk: bool) -> Runtime:
     if runtime == "openvino":
         from cxrkit.model.openvino_runtime import OpenVinoRuntime
 
-        return OpenVinoRuntime(compiled_form(Blueprint("lungs", str(weights), weights_sha256)).trunk)
+        return OpenVinoRuntime(compiled_form(Blueprint("lungs", str(weights), weights_sha256)).trunk, bulk=bulk)
     from cxrkit.model.checkpoints import load_layers
     from cxrkit.model.keras_runtimes import open_runtime
     from cxrkit.model.lung_network import build_lung_network
@@ -91,18 +91,18 @@ def _opened(runtime: RuntimeName, weights: Path, weights_sha256: str) -> Runtime
     return open_runtime(runtime, network)
 
 
-def shipped_finder(folder: Path = LUNGS, runtime: RuntimeName = "auto") -> LungFinder | None:
+def shipped_finder(folder: Path = LUNGS, runtime: RuntimeName = "auto", *, bulk: bool = False) -> LungFinder | None:
     """The lung network in a folder, loaded once; None where there is no card.
 
     It ships with cxrkit and serves every preset, those of other weights folders, too.
     """
     card = load_card(folder)
-    return None if card is None else _finder(folder, card, chosen(runtime))
+    return None if card is None else _finder(folder, card, chosen(runtime), bulk)
 
 
 @lru_cache(maxsize=4)
-def _finder(folder: Path, card: LungCard, runtime: RuntimeName) -> LungFinder:
-    return LungFinder(card, folder, runtime)
+def _finder(folder: Path, card: LungCard, runtime: RuntimeName, bulk: bool) -> LungFinder:
+    return LungFinder(card, folder, runtime, bulk=bulk)
 
 
 def share_inside(mask: Mask, box: Box, height: int, width: int, grid: tuple[int, int]) -> Floats | None:
@@ -124,20 +124,17 @@ def share_inside(mask: Mask, box: Box, height: int, width: int, grid: tuple[int,
     """
     if not mask.any():
         return None
-    down = _samples(box.top, box.bottom, height, mask.shape[0], grid[0])
-    across = _samples(box.left, box.right, width, mask.shape[1], grid[1])
+    down = _overlaps(box.top, box.bottom, height, mask.shape[0], grid[0])
+    across = _overlaps(box.left, box.right, width, mask.shape[1], grid[1])
     return np.asarray(down @ mask.astype(np.float32) @ across.T)
 
 
-def _samples(first: float, last: float, size: int, cells: int, parts: int) -> Floats:
-    """(parts, cells) share of the samples of each part of an edge of the box that lie in each cell of the mask."""
-    fine = 32  # samples along a part
-    at = first + (np.arange(parts * fine) + 0.5) / (parts * fine) * (last - first)
-    cell = np.floor(at / size * cells).astype(int)
-    known = (cell >= 0) & (cell < cells)
-    shares = np.zeros((parts, cells), np.float32)
-    np.add.at(shares, (np.repeat(np.arange(parts), fine)[known], cell[known]), np.float32(1 / fine))
-    return shares
+def _overlaps(first: float, last: float, size: int, cells: int, parts: int) -> Floats:
+    """(parts, cells) share of each part of an edge of the box that lies in each cell of the mask."""
+    ends = (first + (last - first) / parts * np.arange(parts + 1))[:, None] / size * cells
+    edges = np.arange(cells + 1)
+    common = np.minimum(ends[1:], edges[1:]) - np.maximum(ends[:-1], edges[:-1])
+    return np.asarray(np.maximum(common, 0) / (ends[1] - ends[0]), np.float32)
 
 
 def outside_shares(maps: Floats, inside: Floats | None) -> list[float | None]:
@@ -154,4 +151,4 @@ def outside_shares(maps: Floats, inside: Floats | None) -> list[float | None]:
 
 def edge_share(mask: Mask) -> float:
     """How much of the picture's edge is lung: the largest share of its four sides."""
-    return max(float(side.mean()) for side in (mask[0], mask[-1], mask[:, 0], mask[:, -1]))
+    return max(np.count_nonzero(side) / side.size for side in (mask[0], mask[-1], mask[:, 0], mask[:, -1]))

@@ -13,10 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from cxrkit.errors import TrainConfigError
+from cxrkit.imaging.derived import working_copy
 from cxrkit.imaging.preprocessing import covered_box, to_tensor
 from cxrkit.imaging.quality import check_picture, corrected
 from cxrkit.model.compiled import Blueprint, compiled_form
-from cxrkit.model.dropout import DropoutDraws
+from cxrkit.model.dropout import DropoutDraws, percentiles
 from cxrkit.model.first_layer import first_planes
 from cxrkit.model.gate import Gate, descriptor
 from cxrkit.model.gradcam import grad_cam
@@ -25,7 +26,7 @@ from cxrkit.model.runtimes import Precision, Runtime, RuntimeName, chosen
 from cxrkit.preset import WEIGHTS, Preset, find_preset
 from cxrkit.quality import QualityIssue, QualityReport, ordered
 from cxrkit.radiograph import Radiograph
-from cxrkit.reading import PERCENTILES, Explanation, FindingScore, Interval, Prediction, Reading
+from cxrkit.reading import Explanation, FindingScore, Interval, Prediction, Reading
 from cxrkit.train_config import TrainConfig
 
 if TYPE_CHECKING:
@@ -60,6 +61,9 @@ class XRayModelManager:
         the second. See `cxrkit.model.checkpoints.load_imagenet`.
     precision
         In which OpenVINO computes the trunk; the head is always float32.
+    bulk
+        Whether many radiographs are read at once, by several threads: OpenVINO then reads more of them in the same
+        time, but each takes longer. The other runtimes do not differ.
 
     Raises
     ------
@@ -76,6 +80,7 @@ class XRayModelManager:
         folder: str | os.PathLike[str] = WEIGHTS,
         imagenet: str | os.PathLike[str] | None = None,
         precision: Precision = "float32",
+        bulk: bool = False,
     ) -> None:
         name = chosen(runtime, precision)
         self.preset = find_preset(preset, folder)
@@ -89,7 +94,7 @@ class XRayModelManager:
 
             form = compiled_form(Blueprint.of(self.preset))
             assert form.head is not None
-            self.runtime, self.head = OpenVinoRuntime(form.trunk, precision), form.head
+            self.runtime, self.head = OpenVinoRuntime(form.trunk, precision, bulk=bulk), form.head
             self._planes: Floats | None = form.kernels
         else:
             from cxrkit.model.keras_head import head_of
@@ -101,7 +106,7 @@ class XRayModelManager:
             self._planes = first_planes(self.model)
         self._dropout = DropoutDraws.of(self.head, self.preset.doubt)
         self.gate = Gate.load(self.preset)
-        self.lungs = shipped_finder(runtime=name)
+        self.lungs = shipped_finder(runtime=name, bulk=bulk)
 
     @cached_property
     def model(self) -> keras.Model:
@@ -174,7 +179,8 @@ class XRayModelManager:
 
     def explanations(self, radiograph: Radiograph) -> dict[str, Explanation]:
         """Grad-CAM of all findings of a radiograph as it lies, without lungs and quality report."""
-        return self._explanations(self.runtime.features(self.preprocess(radiograph)), radiograph, None)
+        features = self.runtime.features(self.preprocess(radiograph))[0]
+        return self._explanations(grad_cam(features, self.head.alpha(features)), radiograph, None)
 
     def read(self, radiograph: Radiograph, *, correct: bool = True) -> Reading:
         """Everything in one pass: probabilities, the Grad-CAM maps of all findings, and the quality report.
@@ -213,13 +219,15 @@ class XRayModelManager:
 
     def read_features(self, features: Floats, radiograph: Radiograph) -> Reading:
         """`read` for a radiograph whose (1, H, W, K) feature maps are known, as it lies."""
-        averages = self.head.averages(features)
-        draws = None if self._dropout is None else self._dropout.logits(averages[0])
-        lungs = None if self.lungs is None else self.lungs.find(radiograph.pixels)
-        reading = self._scored(features, averages, radiograph, lungs, draws)
+        trace = self.head.trace(features[0])
+        draws = None if self._dropout is None else self._dropout.logits(trace.averages[0])
+        prediction = self._prediction(self.head.behind_average(trace.averages)[0], draws)
+        maps = grad_cam(features[0], self.head.weights_of(trace))
+        described = descriptor(trace.pooled)
+        lungs = None if self.lungs is None else self.lungs.find(working_copy(radiograph))
         return replace(
-            reading,
-            explanations=self._explanations(features, radiograph, lungs),
+            self._scored(prediction, described, radiograph, lungs),
+            explanations=self._explanations(maps, radiograph, lungs),
             lungs=lungs,
             dropout=None if self._dropout is None else self._dropout.record,
         )
@@ -229,23 +237,31 @@ class XRayModelManager:
 
         For many files, of which nobody looks at a map. Probabilities and quality report are those of `read_features`.
         """
-        averages = self.head.averages(features)
+        pooled = self.head.before_average(features)
+        described = descriptor(pooled)
+        averages = np.asarray(pooled.mean(axis=(1, 2), dtype=np.float32))
         lungs = (
-            [None] * len(radiographs) if self.lungs is None else self.lungs.find_many([r.pixels for r in radiographs])
+            [None] * len(radiographs)
+            if self.lungs is None
+            else self.lungs.find_many([working_copy(radiograph) for radiograph in radiographs])
         )
         return [
-            self._scored(features[k : k + 1], averages[k : k + 1], radiograph, lungs[k], None)
+            self._scored(
+                # each by itself: a product of several rows is not rounded like that of one
+                self._prediction(self.head.behind_average(averages[k : k + 1])[0]),
+                described[k : k + 1],
+                radiograph,
+                lungs[k],
+            )
             for k, radiograph in enumerate(radiographs)
         ]
 
-    def _scored(
-        self, features: Floats, averages: Floats, radiograph: Radiograph, lungs: Mask | None, draws: Floats | None
-    ) -> Reading:
-        """A reading without maps, from (1, H, W, K) feature maps, their (1, K) averages, and (draws, C) logits."""
+    def _scored(self, prediction: Prediction, described: Floats, radiograph: Radiograph, lungs: Mask | None) -> Reading:
+        """A reading without maps, from what was predicted and the (1, D) descriptor."""
         return Reading(
-            prediction=self._prediction(self.head.behind_average(averages)[0], draws),
+            prediction=prediction,
             explanations={},
-            quality=self._quality(radiograph, features, lungs),
+            quality=self._quality(radiograph, described, lungs),
             notes=radiograph.notes,
             warnings=self.preset.population.mismatches(radiograph.age_band, radiograph.view),
             preset=self.preset.name,
@@ -254,9 +270,8 @@ class XRayModelManager:
             notice=self.preset.notice,
         )
 
-    def _explanations(self, features: Floats, radiograph: Radiograph, lungs: Mask | None) -> dict[str, Explanation]:
-        """Maps of all findings from (1, H, W, K) feature maps; with lungs, where their evidence lies."""
-        maps = grad_cam(features[0], self.head.alpha(features[0]))
+    def _explanations(self, maps: Floats, radiograph: Radiograph, lungs: Mask | None) -> dict[str, Explanation]:
+        """Explanations of all findings from their (C, H, W) maps; with lungs, where their evidence lies."""
         maps.setflags(write=False)
         height, width = radiograph.height, radiograph.width
         box = covered_box(height, width, self.preset.geometry, self.preset.border)
@@ -281,10 +296,10 @@ class XRayModelManager:
 
     def describe(self, features: Floats) -> Floats:
         """(n, H, W, K) feature maps -> (n, D) descriptors, which the quality gate looks at."""
-        return descriptor(features, self.head)
+        return descriptor(self.head.before_average(features))
 
-    def _quality(self, radiograph: Radiograph, features: Floats, lungs: Mask | None) -> QualityReport:
-        """The report on one picture as it lies, from its (1, H, W, K) feature maps and its lungs."""
+    def _quality(self, radiograph: Radiograph, described: Floats, lungs: Mask | None) -> QualityReport:
+        """The report on one picture as it lies, from its (1, D) descriptor and its lungs."""
         issues = list(check_picture(radiograph))
         if lungs is not None and not lungs.any():
             # of 600 training and validation radiographs of four sets, lungs were found in every one
@@ -293,7 +308,7 @@ class XRayModelManager:
             issues.append(QualityIssue("cropped", "warn"))
         if self.gate is None:
             return QualityReport(ordered(issues))
-        verdict = self.gate.judge(self.describe(features), lungs)
+        verdict = self.gate.judge(described, lungs)
         if verdict.proposed:
             issues += [QualityIssue("inverted" if s == "invert" else "rotated", "warn") for s in verdict.proposed]
         else:
@@ -303,7 +318,7 @@ class XRayModelManager:
     def _prediction(self, logits: Floats, draws: Floats | None = None) -> Prediction:
         """Scores of (C,) logits; with (draws, C) logits, their intervals. A percentile of logits is one of
         probabilities, too, since calibration rises."""
-        ends = None if draws is None else np.percentile(draws, PERCENTILES, axis=0).T.tolist()
+        ends = None if draws is None else percentiles(draws).T.tolist()
         scores = {}
         for place, (finding, value) in enumerate(zip(self.findings, logits.tolist(), strict=True)):
             probability = self.preset.calibration[finding].probability

@@ -21,6 +21,8 @@ class Runtime(Protocol):
 
     name: str
     precision: Precision
+    streams: int
+    """Calls that run side by side; further ones wait."""
 
     def features(self, tensor: Floats) -> Floats:
         """(n, S, S, 3) -> (n, H, W, K)."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from cxrkit.charts import overlay
 from cxrkit.findings import finding_text
-from cxrkit.imaging.burned_in import find_text
+from cxrkit.imaging.derived import suspected_text
 from cxrkit.radiograph import Radiograph
 from cxrkit.reading import Reading
 from cxrkit.serving.records import remarks
@@ -46,7 +46,7 @@ def map_for_a_page(
 
 
 def _copy(upright: Radiograph, long_side: int) -> overlay.DisplayCopy:
-    return overlay.blank(overlay.display_copy(upright, long_side), find_text(upright.pixels))
+    return overlay.blank(overlay.display_copy(upright, long_side), suspected_text(upright))
 
 
 def _captions(reading: Reading, finding: str, copy: overlay.DisplayCopy) -> tuple[str, ...]:

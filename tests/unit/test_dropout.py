@@ -16,11 +16,11 @@ from cxrkit.card import Doubt, DoubtMeasure
 from cxrkit.errors import PresetInvalid, TrainingError
 from cxrkit.evaluation.calibration_line import calibration_line, error_at
 from cxrkit.evaluation.doubt import count_doubt
-from cxrkit.model.dropout import DRAWS, SEED, DropoutDraws
+from cxrkit.model.dropout import DRAWS, SEED, DropoutDraws, percentiles
 from cxrkit.model.head import Head, Linear, Rectifier
 from cxrkit.model.manager import XRayModelManager
 from cxrkit.preset import Preset
-from cxrkit.reading import Interval, in_doubt
+from cxrkit.reading import PERCENTILES, Interval, in_doubt
 from cxrkit.training.doubt_fitting import Validation, fit_doubt, fitted_rate, measure
 from cxrkit.training.sources import Source
 from tests.factory import make_preset
@@ -242,3 +242,9 @@ def test_rows_other_than_those_of_the_operating_points_are_refused(fitted_on):
     source.manifest.write_text("\n".join(line.replace(",val,", ",train,") for line in lines))
     with pytest.raises(TrainingError, match="no validation rows"):
         fit_doubt(folder, [source], seed=0, command="", tell=print)
+
+
+@pytest.mark.parametrize("draws", [1, 2, 50, 101])
+def test_percentiles_are_those_of_numpy(draws):
+    values = np.random.default_rng(draws).normal(size=(draws, 14)).astype(np.float32)
+    np.testing.assert_allclose(percentiles(values), np.percentile(values, PERCENTILES, axis=0), rtol=1e-5, atol=1e-6)

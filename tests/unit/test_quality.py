@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from cxrkit.imaging.decode import colourfulness
+from cxrkit.imaging.derived import suspected_text, working_copy
 from cxrkit.imaging.dicom_facts import body_part
 from cxrkit.imaging.loading import load_radiograph
 from cxrkit.imaging.phantom import phantom, phantom_dicom
@@ -151,3 +152,22 @@ def test_a_report_refuses_until_it_is_overridden():
 def test_an_unknown_reason_is_refused():
     with pytest.raises(ValueError, match="unknown reason"):
         QualityIssue("ugly", "warn")
+
+
+def test_what_follows_from_the_pixels_is_computed_once_and_not_passed_on():
+    first = radiograph = dataclasses.replace(phantom(0, 700), source_format="PNG")
+    assert working_copy(radiograph).shape == (350, 350)
+    np.testing.assert_allclose(working_copy(radiograph)[:2, :2].mean(), radiograph.pixels[:4, :4].mean(), rtol=1e-5)
+    assert working_copy(radiograph) is working_copy(first)
+    small = phantom(0, 511)
+    assert working_copy(small) is small.pixels
+    assert suspected_text(radiograph) is suspected_text(radiograph)
+    other = corrected(radiograph, ("rotate-90",))
+    np.testing.assert_allclose(working_copy(other), np.rot90(working_copy(radiograph), -1), atol=1e-6)
+    assert len(suspected_text(dataclasses.replace(radiograph, pixels=np.full((300, 300), 0.5, np.float32)))) == 0
+
+
+def test_a_last_row_or_column_that_fills_no_square_is_left_out():
+    copy = working_copy(phantom(0, 1023))
+    assert copy.shape == (341, 341)
+    assert working_copy(phantom(0, 1025)).shape == (256, 256)
