@@ -95,7 +95,7 @@ def bulk(options: argparse.Namespace) -> dict:
     from cxrkit.serving.scoring_sources import SourceSpec
     from cxrkit.serving.scoring_timing import compare
 
-    return compare(XRayModelManager(options.preset), SourceSpec(options.bulk), rounds=options.rounds or 7)
+    return compare(XRayModelManager(options.preset, bulk=True), SourceSpec(options.bulk), rounds=options.rounds or 7)
 
 
 def main(arguments: list[str] | None = None) -> int:

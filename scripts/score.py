@@ -108,7 +108,7 @@ def load(preset, runtime):
     """The model, which takes long to load."""
     from cxrkit.model.manager import XRayModelManager
 
-    return XRayModelManager(preset, runtime=runtime)
+    return XRayModelManager(preset, runtime=runtime, bulk=True)
 
 
 if __name__ == "__main__":

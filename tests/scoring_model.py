@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -32,17 +33,21 @@ class PixelModel:
         How long the network takes for a batch.
     """
 
+    streams = 1
+
     def __init__(self, seconds: float = 0.0) -> None:
         self.preset, self.runtime, self.seconds = preset(), self, seconds
         self.batches: list[int] = []
+        self._turn = threading.Lock()
 
     def preprocess(self, radiograph):
         return np.array([[radiograph.pixels.mean(), radiograph.pixels[0, 0]]], np.float32)
 
     def features(self, tensor):
-        self.batches.append(len(tensor))
-        time.sleep(self.seconds)
-        return tensor
+        with self._turn:
+            self.batches.append(len(tensor))
+            time.sleep(self.seconds)
+            return tensor
 
     def score_features(self, features, radiographs):
         return [self.scored(*each) for each in zip(features, radiographs, strict=True)]

@@ -46,7 +46,7 @@ class MicroBatch:
     Parameters
     ----------
     runtime
-        What computes. It is called by one thread alone.
+        What computes. It is called by as many threads as it has streams.
     most
         Pictures in one pass; a single request of more is computed by itself.
     patience
@@ -68,6 +68,7 @@ class MicroBatch:
     ) -> None:
         self.name = runtime.name
         self.precision = runtime.precision
+        self.streams = runtime.streams
         self._runtime = runtime
         self._most = most
         self._patience = patience
@@ -75,8 +76,11 @@ class MicroBatch:
         self._jobs: queue.Queue[_Job | None] = queue.Queue(waiting)
         self._lock = threading.Lock()
         self._closed = False
-        self._thread = threading.Thread(target=self._work, name="micro-batch", daemon=True)
-        self._thread.start()
+        self._threads = [
+            threading.Thread(target=self._work, name="micro-batch", daemon=True) for _ in range(runtime.streams)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def features(self, tensor: Floats) -> Floats:
         """(n, S, S, 3) -> (n, H, W, K), together with what others ask; waits for its turn.
@@ -87,7 +91,7 @@ class MicroBatch:
             Too many wait already, or the server is being stopped.
         """
         job = _Job(tensor)
-        with self._lock:  # nothing is queued behind the mark that ends the thread
+        with self._lock:  # nothing is queued behind the marks that end the threads
             if self._closed:
                 raise _overloaded()
             try:
@@ -97,12 +101,14 @@ class MicroBatch:
         return job.result.result()
 
     def close(self) -> None:
-        """Compute what waits, then end the thread; further requests are refused."""
+        """Compute what waits, then end the threads; further requests are refused."""
         with self._lock:
             first, self._closed = not self._closed, True
         if first:
-            self._jobs.put(None)
-        self._thread.join()
+            for _ in self._threads:
+                self._jobs.put(None)
+        for thread in self._threads:
+            thread.join()
 
     def _work(self) -> None:
         left: _Job | None = None

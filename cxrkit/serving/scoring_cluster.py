@@ -35,7 +35,7 @@ def load_model(preset: str, runtime: str) -> Model:
     """The model of a preset, verified by the sum of its weights."""
     from cxrkit.model.manager import XRayModelManager
 
-    model: Model = XRayModelManager(preset, runtime=runtime)  # type: ignore[arg-type]  # a wrong one is refused
+    model: Model = XRayModelManager(preset, runtime=runtime, bulk=True)  # type: ignore[arg-type]  # a wrong one is refused
     return model
 
 

@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -37,6 +38,11 @@ O = TypeVar("O")  # noqa: E741 - of what comes out
 
 
 class _Trunk(Protocol):
+    @property
+    def streams(self) -> int:
+        """Calls that run side by side."""
+        ...
+
     def features(self, tensor: Floats) -> Floats:
         """(n, S, S, 3) -> (n, H, W, K)."""
         ...
@@ -130,6 +136,7 @@ class Scorer:
 
     def __init__(self, model: Model, source: Source, how: How) -> None:
         self._model, self._source, self._how = model, source, how
+        cv2.setNumThreads(1)  # several pictures are at work already, and its threads would take turns with them
         self._pool = None if how.trusted else Pool(how.decoders)
 
     def close(self) -> None:
@@ -156,18 +163,19 @@ class Scorer:
                 rows = []
 
     def _rows(self, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, list[dict[str, Any]]]]:
-        """Rows by batches. What follows the network is done beside the network's next batch."""
+        """Rows by batches, in their order. One batch more is at work than the network takes at once, so that what
+        follows the network is done beside it."""
         files = ((chunk, entry) for chunk in chunks for entry in chunk.entries)
-        waiting: tuple[Chunk, Future[list[dict[str, Any]]]] | None = None
-        with ThreadPoolExecutor(1, "after") as after:
+        at_work: deque[tuple[Chunk, Future[list[dict[str, Any]]]]] = deque()
+        most = self._model.runtime.streams + 1
+        with ThreadPoolExecutor(most, "read") as threads:
             for batch in self._batches(in_order(self._prepare, files, self._how.decoders, 2 * self._how.batch)):
-                tensors = [one.tensor for one in batch if one.tensor is not None]
-                features = self._model.runtime.features(np.concatenate(tensors)) if tensors else None
-                if waiting is not None:
-                    yield waiting[0], waiting[1].result()
-                waiting = batch[0].chunk, after.submit(self._read, batch, features)
-            if waiting is not None:
-                yield waiting[0], waiting[1].result()
+                at_work.append((batch[0].chunk, threads.submit(self._read, batch)))
+                if len(at_work) > most:
+                    chunk, rows = at_work.popleft()
+                    yield chunk, rows.result()
+            for chunk, rows in at_work:
+                yield chunk, rows.result()
 
     def _batches(self, files: Iterator[_Prepared]) -> Iterator[list[_Prepared]]:
         batch: list[_Prepared] = []
@@ -202,7 +210,9 @@ class Scorer:
         radiograph: Radiograph = self._pool.load(data, name)
         return radiograph
 
-    def _read(self, batch: Sequence[_Prepared], features: Floats | None) -> list[dict[str, Any]]:
+    def _read(self, batch: Sequence[_Prepared]) -> list[dict[str, Any]]:
+        tensors = [one.tensor for one in batch if one.tensor is not None]
+        features = self._model.runtime.features(np.concatenate(tensors)) if tensors else None
         known = [one.radiograph for one in batch if one.radiograph is not None]
         readings: list[Reading | None] = [None] * len(known)
         if features is not None:

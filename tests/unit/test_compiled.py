@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -134,3 +135,16 @@ def test_what_goes_wrong_in_the_child_comes_back_as_what_it_is(cache, tiny, monk
     with pytest.raises(compiled.CxrError, match="no backbone named 'abacus'"):
         compiled_form(wrong)
     assert not np.any([path.is_file() for path in cache.rglob("*")])
+
+
+def test_for_many_radiographs_calls_run_side_by_side_and_give_the_same(tiny):
+    one, many = XRayModelManager(tiny), XRayModelManager(tiny, bulk=True)
+    assert one.runtime.streams == 1
+    hint = many.runtime.compiled.get_property("PERFORMANCE_HINT")
+    assert str(hint).endswith("THROUGHPUT")
+    assert many.runtime.compiled.get_property("INFERENCE_PRECISION_HINT") == openvino.Type.f32
+    assert many.runtime.streams == many.runtime.compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
+    tensors = [many.preprocess(phantom(seed, size=128)) for seed in range(12)]
+    with ThreadPoolExecutor(6) as threads:
+        for tensor, found in zip(tensors, threads.map(many.runtime.features, tensors), strict=True):
+            np.testing.assert_allclose(found, one.runtime.features(tensor), rtol=1e-4, atol=1e-5)

@@ -21,7 +21,8 @@ class Fake:
 
     name, precision = "fake", "float32"
 
-    def __init__(self) -> None:
+    def __init__(self, streams: int = 1) -> None:
+        self.streams = streams
         self.sizes: list[int] = []
         self.free = threading.Event()
         self.free.set()
@@ -137,3 +138,21 @@ def test_one_copy_is_kept_alone() -> None:
         assert all(answer.result(10).base is None for answer in asked)
     batch.close()
     assert fake.sizes == [1, 2]
+
+
+def test_a_runtime_with_two_streams_computes_two_batches_at_once() -> None:
+    fake = Fake(streams=2)
+    together = threading.Barrier(2)
+    compute = fake.features
+
+    def both(given: np.ndarray) -> np.ndarray:
+        together.wait(10)  # fails unless another call is at work
+        return compute(given)
+
+    fake.features = both  # type: ignore[method-assign]
+    batch = MicroBatch(fake, most=1, patience=0.0)
+    assert batch.streams == 2
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda k: float(batch.features(tensor(k)).mean()), range(4)))
+    batch.close()
+    assert answers == [0.0, 2.0, 4.0, 6.0]

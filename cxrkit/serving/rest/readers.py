@@ -126,7 +126,7 @@ class Readers:
         # Imported here: loading the network library takes seconds, in which the server answers already.
         from cxrkit.model.manager import XRayModelManager
 
-        manager = XRayModelManager(preset)
+        manager = XRayModelManager(preset, bulk=True)
         manager.read(phantom(size=256))  # the first call compiles what follows use
         batch = MicroBatch(manager.runtime, waiting=self._settings.queue, on_batch=self._meters.batch.observe)
         manager.runtime = batch
