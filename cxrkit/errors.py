@@ -26,8 +26,8 @@ with status 2. Any other exception is a defect of cxrkit and is reported as an i
     |   |-- BadRequest             a body, a field or a header is malformed
     |   |-- NotSignedIn            no token, or a wrong one
     |   |-- RequestTimeout         the body does not arrive in time
-    |   |-- TooManyRequests        more within a minute than one client may ask
-    |   `-- Overloaded             more at the same time than this computer can read
+    |   `-- TooManyRequests        more within a minute than one client may ask
+    |-- Overloaded                 more at the same time than this computer can read
     |-- ServingError               a server cannot be started as it is configured
     |-- FindingUnknown             the model has no such finding
     |-- DisplayUnknown             the file has no such display
@@ -153,8 +153,8 @@ class TooManyRequests(RequestError):
     """One client asks more within a minute than it may."""
 
 
-class Overloaded(RequestError):
-    """More is asked at the same time than this computer can read."""
+class Overloaded(CxrError):
+    """More is asked at the same time than this computer can read; the same may be asked again later."""
 
 
 class ServingError(CxrError):

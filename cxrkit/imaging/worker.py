@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cxrkit.errors import RadiographError
+from cxrkit.errors import Overloaded
 from cxrkit.imaging.alternatives import Alternatives
 from cxrkit.imaging.decode import check_bytes
 from cxrkit.imaging.worker_process import COMMAND, WorkerProcess
@@ -51,13 +51,25 @@ class Pool:
             if not self._closed and not self._idle and not self._busy:
                 self._idle.append(WorkerProcess(self._command))
 
-    def load(self, data: bytes, name: str = "", *, alternatives: bool = False, seconds: float = SECONDS) -> Any:
-        """Have a file decoded by a process; see `load_untrusted`."""
+    def load(
+        self,
+        data: bytes,
+        name: str = "",
+        *,
+        alternatives: bool = False,
+        seconds: float = SECONDS,
+        patient: bool = False,
+    ) -> Any:
+        """Have a file decoded by a process; see `load_untrusted`.
+
+        With `patient` the file waits for its turn as long as that takes, which is never for ever: whoever has the turn
+        has `seconds`.
+        """
         check_bytes(len(data))
         suffix = Path(name).suffix.lower()
         suffix = suffix if re.fullmatch(r"\.[a-z0-9]{1,8}", suffix) else ""
-        if not self._turns.acquire(timeout=seconds):
-            raise RadiographError(
+        if not self._turns.acquire(timeout=None if patient else seconds):
+            raise Overloaded(  # of this computer, so that nobody takes the file for a bad one
                 "The file was not read, because others are being read and take long.", "Try again in a minute."
             )
         try:
@@ -138,6 +150,8 @@ def load_untrusted(data: bytes, *, name: str = "", seconds: float = SECONDS) -> 
         The file ended the process that read it.
     TooLarge
         The time or the memory did not suffice.
+    Overloaded
+        Its turn did not come.
     WorkerDefect
         A defect of cxrkit.
     """

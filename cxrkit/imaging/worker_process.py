@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 import numpy.typing as npt
 
 import cxrkit.errors
-from cxrkit.errors import CorruptFile, CxrError, TooLarge
+from cxrkit.errors import CorruptFile, DisplayUnknown, RadiographError, TooLarge
 from cxrkit.imaging.alternatives import Alternatives
 from cxrkit.imaging.channel import Channel, Malformed
 from cxrkit.imaging.confinement import environment
@@ -34,6 +34,9 @@ MOST_RESIDENT = 2**29
 
 MOST_ANSWER = 8 * MAX_PIXELS
 """Bytes of an answer's arrays: four per pixel, and as much again for what may accompany the picture."""
+
+OF_A_FILE = (RadiographError, DisplayUnknown)
+"""What a file may be said to be wrong with. A process that it took over could else have it read again and again."""
 
 _WORDS = 600  # characters of a message
 
@@ -160,7 +163,7 @@ def _raise(head: dict[str, Any]) -> NoReturn:
         raise Malformed
     if set(head) == {"error", "message", "remedy"}:
         kind = getattr(cxrkit.errors, head["error"], None)
-        if not isinstance(kind, type) or not issubclass(kind, CxrError):
+        if not isinstance(kind, type) or not issubclass(kind, OF_A_FILE):
             raise Malformed
         raise kind(head["message"], head["remedy"])
     if set(head) == {"defect", "places"} and re.fullmatch(r"\w+", head["defect"]):

@@ -15,7 +15,7 @@ from typing import Literal, Protocol
 from PIL import Image
 
 from cxrkit.charts import overlay
-from cxrkit.errors import CxrError, RadiographError, TooLarge
+from cxrkit.errors import CxrError, Overloaded, RadiographError, TooLarge
 from cxrkit.imaging.archive import entries, heads, is_archive
 from cxrkit.imaging.decode import MAX_BYTES
 from cxrkit.imaging.loading import is_dicom
@@ -199,6 +199,11 @@ def read_file(
     defect
         Turns an unexpected error into one for the row, so that the others are still read; without it the error is
         raised.
+
+    Raises
+    ------
+    Overloaded
+        It is not the file's turn yet, which says nothing about the file: it gets no row.
     """
     if isinstance(file, CxrError):
         return Row(number, "", error=file)
@@ -217,6 +222,8 @@ def read_file(
             source_format=radiograph.source_format,
             view=radiograph.view,
         )
+    except Overloaded:
+        raise
     except CxrError as error:
         # a copy: the frames of the one that was raised hold the file
         return Row(number, sha256, error=CxrError(error.message, error.remedy))

@@ -8,11 +8,15 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Literal
 
-from cxrkit.errors import CxrError
+from cxrkit.errors import CxrError, Overloaded
 from cxrkit.preset import Preset
 from cxrkit.serving.batch import MOST_ROWS, Contents, Load, Reader, Row, Source, contents, files, read_file
+
+AGAIN = 0.5
+"""Seconds until a file is tried again whose turn did not come, besides those that it waits for its turn."""
 
 RECENT = 30
 """Files that the rate is measured on: the first ones of all take longer."""
@@ -179,7 +183,15 @@ class BatchJob:
         if found is None:
             return None
         file, name = found
-        return read_file(self._model, number, file, self._load, name=name, defect=self._defect)
+        while not stop.is_set():
+            try:
+                return read_file(self._model, number, file, self._load, name=name, defect=self._defect)
+            except Overloaded:  # others are being read: a row would call the file unreadable
+                stop.wait(AGAIN)
+        with self._lock:
+            if self._waiting is waiting:  # paused, not cancelled
+                self._waiting = chain([found], waiting)
+        return None
 
     def _count(self, sources: Sequence[Source], stop: threading.Event) -> None:
         counted = []

@@ -207,7 +207,7 @@ class Scorer:
     def _decoded(self, data: bytes, name: str) -> Radiograph:
         if self._pool is None:
             return load_radiograph(data, name=name)
-        radiograph: Radiograph = self._pool.load(data, name)
+        radiograph: Radiograph = self._pool.load(data, name, patient=True)
         return radiograph
 
     def _read(self, batch: Sequence[_Prepared]) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import re
 import shutil
@@ -14,6 +15,7 @@ import streamlit as st
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.testing.v1 import AppTest
 
+from cxrkit.imaging import worker
 from cxrkit.imaging.phantom import phantom_dicom, phantom_png
 from cxrkit.preset import Preset
 from cxrkit.radiograph import Radiograph
@@ -197,6 +199,26 @@ def test_a_failed_upload_never_leaves_the_previous_patient_on_the_page(app: AppT
     upload(app, b"", "b.dcm")
     assert app.error
     assert rows(app) == []
+
+
+def test_a_film_whose_turn_does_not_come_says_what_to_do_and_may_be_dropped_again(
+    app: AppTest, upload: Upload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy = worker.Pool(most=1)
+    busy._turns.acquire()
+    load = functools.partial(worker.load_untrusted_with_alternatives, seconds=0.05)
+    with monkeypatch.context() as patch:
+        patch.setattr(worker, "_pool", busy)
+        patch.setattr("cxrkit.dashboard.intake.load_untrusted_with_alternatives", load)
+        upload(app, phantom_png(size=256), "a.png")
+    (error,) = app.error
+    assert "others are being read" in error.value
+    assert "Try again in a minute" in error.value
+    assert rows(app) == []
+    upload(app, phantom_png(size=256), "a.png")
+    assert not app.error
+    assert len(rows(app)) == 3
+    busy.close()
 
 
 def test_defect_shows_an_incident_number_and_logs_no_identity(

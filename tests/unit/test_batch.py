@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cxrkit.errors import CorruptFile, CxrError, TooLarge
+from cxrkit.errors import CorruptFile, CxrError, Overloaded, TooLarge
 from cxrkit.evaluation.predictions import findings_of, probability_cells
 from cxrkit.imaging import archive
 from cxrkit.imaging.loading import load_radiograph
@@ -250,6 +250,54 @@ def test_a_job_reads_so_many_and_says_how_many_are_left(
     wait_for(lambda: job.state == "done")
     assert len(job.rows) == job.progress.total == 3
     assert job.left_out == 2
+
+
+class Busy:
+    """Has no turn to give, so many times; then it loads."""
+
+    def __init__(self, times: int) -> None:
+        self.times, self.calls = times, 0
+
+    def __call__(self, data: bytes, *, name: str = "") -> Radiograph:
+        self.calls += 1
+        if self.calls <= self.times:
+            raise Overloaded("Others are being read.", "Try again.")
+        return load_radiograph(data)
+
+
+def test_a_file_that_waits_for_its_turn_is_read_later_and_never_called_unreadable(
+    manager: XRayModelManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch_job, "AGAIN", 0.01)
+    with pytest.raises(Overloaded):
+        read_file(manager, 1, PICTURE, Busy(1), defect=raising)
+    job = BatchJob(manager, manager.preset, [Source(zipped(PICTURE, OTHER))], Busy(3), raising)
+    job.start()
+    wait_for(lambda: job.state == "done")
+    assert [row.outcome for row in job.rows] == ["read", "read"]
+    assert [row.sha256 for row in job.rows] == [hashlib.sha256(f).hexdigest() for f in (PICTURE, OTHER)]
+
+
+def test_pause_and_cancel_take_effect_while_a_file_waits_for_its_turn(
+    manager: XRayModelManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch_job, "AGAIN", 60)  # so that only a stop ends the waiting
+    load = Busy(1)
+    job = BatchJob(manager, manager.preset, [Source(zipped(PICTURE, OTHER)), Source(DICOM)], load, raising)
+    job.start()
+    wait_for(lambda: load.calls == 1)
+    job.pause()
+    job.start()
+    wait_for(lambda: job.state == "done")
+    assert [row.sha256 for row in job.rows] == [hashlib.sha256(f).hexdigest() for f in (PICTURE, OTHER, DICOM)]
+    assert [row.number for row in job.rows] == [1, 2, 3]
+    load = Busy(1)
+    job = BatchJob(manager, manager.preset, [Source(PICTURE)], load, raising)
+    job.start()
+    wait_for(lambda: load.calls == 1)
+    job.cancel()
+    wait_for(lambda: not job._turn.locked())
+    assert (job.state, job.rows, job._waiting) == ("cancelled", (), None)
 
 
 def test_an_archive_that_breaks_its_reader_is_one_row(

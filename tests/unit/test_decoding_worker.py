@@ -20,7 +20,7 @@ import pytest
 
 from cxrkit import errors
 from cxrkit.dashboard.entry import incident
-from cxrkit.errors import CorruptFile, CxrError, DisplayUnknown, TooLarge, UnsupportedFormat
+from cxrkit.errors import CorruptFile, CxrError, DisplayUnknown, Overloaded, TooLarge, UnsupportedFormat
 from cxrkit.imaging import channel, worker, worker_process
 from cxrkit.imaging.alternatives import Alternatives
 from cxrkit.imaging.channel import Channel, Malformed
@@ -147,6 +147,21 @@ def test_two_threads_read_at_once_and_further_ones_wait() -> None:
         read = list(threads.map(load_untrusted, files))
     assert all(same(one, load_radiograph(data)) for one, data in zip(read, files, strict=True))
     assert len(worker._pool._idle) <= worker.MOST_PROCESSES
+
+
+def test_a_file_whose_turn_does_not_come_is_not_called_a_bad_one() -> None:
+    busy = Pool(most=1, command=running(OBEDIENT))
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(busy.load, b"loop", seconds=1.5)
+        while not busy._busy:
+            time.sleep(0.01)
+        with pytest.raises(Overloaded, match=r"others are being read.*Try again"):
+            busy.load(PNG, seconds=0.1)
+        patient = threads.submit(busy.load, PNG, seconds=0.8, patient=True)  # it waits longer than it may take
+        with pytest.raises(TooLarge):
+            first.result()
+        assert same(patient.result(), load_radiograph(PNG))
+    busy.close()
 
 
 def test_pipes_do_where_there_are_no_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -458,10 +473,20 @@ def test_forged_heads_are_refused(bytes_sent: bytes) -> None:
         {"read": PLAIN},
         {"read": {**PLAIN, "notes": ["x" * 10**6]}},
         {"error": "SystemExit", "message": "a", "remedy": "b"},
-        {"error": "CxrError", "message": "x" * 10**4, "remedy": "b"},
+        {"error": "Overloaded", "message": "a", "remedy": "b"},
+        {"error": "RadiographError", "message": "x" * 10**4, "remedy": "b"},
         {"defect": "ValueError in DOE", "places": ""},
     ],
-    ids=["nothing", "too large", "undefined", "too long", "another exception", "a novel", "a defect with text"],
+    ids=[
+        "nothing",
+        "too large",
+        "undefined",
+        "too long",
+        "another exception",
+        "not of a file",
+        "a novel",
+        "a defect with text",
+    ],
 )
 def test_forged_answers_are_refused_and_their_process_ended(pool: Pool, head: dict[str, object]) -> None:
     pool.load(PNG)

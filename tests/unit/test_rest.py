@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import functools
 import json
 import logging
 import shutil
@@ -19,13 +20,14 @@ from starlette.requests import Request
 from starlette.testclient import TestClient
 
 from cxrkit.errors import CxrError, Overloaded, RequestTimeout, WeightsCorrupt
+from cxrkit.imaging import worker
 from cxrkit.imaging.dicom import transfer_syntaxes
 from cxrkit.imaging.phantom import phantom_dicom
 from cxrkit.model.manager import XRayModelManager
 from cxrkit.preset import list_presets
 from cxrkit.quality import QualityIssue, QualityReport
 from cxrkit.serving.public_address import ALLOW
-from cxrkit.serving.rest import create_app
+from cxrkit.serving.rest import create_app, readings
 from cxrkit.serving.rest.bodies import received
 from cxrkit.serving.rest.health import health
 from cxrkit.serving.rest.problems import status_of
@@ -258,6 +260,25 @@ def test_too_much_at_a_time_is_shed_and_forgotten(folder: Path, png: bytes) -> N
         assert client.post("/v1/readings", files={"file": png}).status_code == 200
     with pytest.raises(Overloaded):
         turn.take(3_000_000)
+
+
+def test_a_file_whose_turn_to_be_decoded_does_not_come_may_be_sent_again(
+    client: TestClient, png: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy = worker.Pool(most=1)
+    busy._turns.acquire()
+    with monkeypatch.context() as patch:
+        patch.setattr(worker, "_pool", busy)
+        patch.setattr(readings, "load_untrusted", functools.partial(worker.load_untrusted, seconds=0.05))
+        answer = client.post("/v1/readings", files={"file": png})
+        form = client.post("/", files={"file": png})
+    body = check_problem(answer, 503)
+    assert body["type"] == "urn:cxrkit:problem:overloaded"
+    assert "others are being read" in body["detail"]
+    assert (form.status_code, "others are being read" in form.text) == (503, True)
+    assert answer.headers["retry-after"] == form.headers["retry-after"] == "1"
+    assert client.post("/v1/readings", files={"file": png}).status_code == 200
+    busy.close()
 
 
 def test_a_defect_gives_a_number_and_no_words(

@@ -23,7 +23,7 @@ from cxrkit.errors import CorruptFile, ManifestError, ScoringError
 from cxrkit.serving import scoring_pipeline
 from cxrkit.serving.scoring import here, score
 from cxrkit.serving.scoring_parts import Parts
-from cxrkit.serving.scoring_pipeline import How, in_order
+from cxrkit.serving.scoring_pipeline import How, Scorer, in_order
 from cxrkit.serving.scoring_progress import ShowProgress
 from cxrkit.serving.scoring_sources import SourceSpec
 from cxrkit.serving.scoring_timing import compare
@@ -109,6 +109,28 @@ def test_every_file_has_a_row(folder, tmp_path, trusted):
     assert not (tmp_path / "r.parquet.parts").exists()
     with pytest.raises(ScoringError, match="already"):
         run(folder, out)
+
+
+class LateTurns:
+    """Turns that come only to who waits as long as it takes."""
+
+    def acquire(self, timeout):
+        return timeout is None
+
+    def release(self):
+        pass
+
+
+def test_a_file_waits_for_its_turn_and_is_never_kept_as_one_that_cannot_be_read(folder, tmp_path):
+    source = SourceSpec(str(folder), match="[0-2].png")
+
+    def engine():
+        scorer = Scorer(PixelModel(), source.open(), dataclasses.replace(HOW, trusted=False))
+        scorer._pool._turns = LateTurns()
+        return scorer
+
+    summary = score(source, tmp_path / "r.parquet", preset(), engine, how=HOW, part=4)
+    assert (summary.files, summary.read) == (3, 3)
 
 
 def test_an_archive_gives_what_a_folder_gives_and_csv_what_parquet_holds(folder, tmp_path):

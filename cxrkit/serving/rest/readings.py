@@ -42,6 +42,8 @@ def read(body: Body, manager: XRayModelManager, query: ReadingQuery) -> Read:
     ------
     RadiographError, DisplayUnknown
         It cannot be used as a radiograph.
+    Overloaded
+        Its turn to be decoded, or to be read, did not come.
     """
     radiograph = _loaded(body, query.display)
     reading = manager.read(radiograph, correct=not query.as_it_lies)
