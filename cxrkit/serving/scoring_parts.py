@@ -14,7 +14,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -23,15 +23,11 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
+from cxrkit.data.lock import locked
 from cxrkit.data.part_file import unwritable
 from cxrkit.errors import CxrError, ScoringError
 from cxrkit.serving.scoring_pipeline import Chunk
 from cxrkit.serving.scoring_sources import Entry, Source
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 SUFFIXES = (".parquet", ".csv")
 ROW_GROUP = 2**15
@@ -72,24 +68,14 @@ class Parts:
                 "There is a file of the output's name already.",
                 "Name another one, or move it away if it is not needed.",
             )
-        try:
-            self.folder.mkdir(exist_ok=True)
-            handle = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT)
-        except OSError as error:
-            raise unwritable(error) from None
-        try:
-            if fcntl is not None:
-                try:
-                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    raise ScoringError(
-                        "The run is still going on in another process.", "Wait for its end, or stop it first."
-                    ) from None
-                except OSError:
-                    pass  # a network disk without locks
+        busy = ScoringError("The run is still going on in another process.", "Wait for its end, or stop it first.")
+        with ExitStack() as stack:
+            try:
+                self.folder.mkdir(exist_ok=True)
+                stack.enter_context(locked(self.folder / "lock", busy))
+            except OSError as error:
+                raise unwritable(error) from None
             yield
-        finally:
-            os.close(handle)
 
     def begin(self, source: Source, size: int, identity: Mapping[str, Any]) -> bool:
         """List the files, or take up a run that was interrupted; whether it was one.

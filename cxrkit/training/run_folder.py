@@ -13,12 +13,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from cxrkit.data.lock import locked
 from cxrkit.errors import TrainingError
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _STAMP = "%Y%m%d_%H%M%S"
@@ -116,22 +112,11 @@ def held(folder: RunFolder) -> Iterator[None]:
         folder.path.mkdir(parents=True, exist_ok=True)
     except OSError:
         raise _unmakable() from None
-    if fcntl is None:
+    busy = TrainingError(
+        "The run is still going on in another process.", "Wait for its end, or stop it and resume it then."
+    )
+    with locked(folder.path, busy):
         yield
-        return
-    handle = os.open(folder.path, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise TrainingError(
-                "The run is still going on in another process.", "Wait for its end, or stop it and resume it then."
-            ) from None
-        except OSError:
-            pass  # a network disk without locks
-        yield
-    finally:
-        os.close(handle)
 
 
 def read_record(folder: RunFolder) -> dict[str, Any] | None:
