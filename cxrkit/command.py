@@ -69,8 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             status = _door(name)(rest)
         return 0 if status is None else int(status)
     except CxrError as error:
-        print(f"{error.message}\n{error.remedy}", file=sys.stderr)
-        return 2
+        return error.tell()
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
         return 130

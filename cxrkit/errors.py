@@ -44,6 +44,8 @@ with status 2. Any other exception is a defect of cxrkit and is reported as an i
         `-- ArchiveRefused         an archive is damaged, swells beyond reason, or would write outside its folder
 """
 
+import sys
+
 # A name out of a hostile file may be part of a message, and must not steer the terminal that shows it.
 _CONTROL = {code: "?" for code in (*range(9), *range(11, 32), *range(127, 160))}
 
@@ -67,6 +69,11 @@ class CxrError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message} {self.remedy}"
+
+    def tell(self) -> int:
+        """Print message and remedy to standard error, as every script does; returns its exit status."""
+        print(f"{self.message}\n{self.remedy}", file=sys.stderr)
+        return 2
 
 
 class RadiographError(CxrError):

@@ -105,8 +105,7 @@ def main(arguments: list[str] | None = None) -> int:
         way = bulk if options.bulk else training if options.training else files if options.files else reading
         result = way(options)
     except CxrError as error:
-        print(f"{error.message}\n{error.remedy}", file=sys.stderr)
-        return 2
+        return error.tell()
     for group in (name for name in result if name.startswith("median_ms") or name in ("ratios", "cold")):
         unit = {"ratios": "x", "cold": ""}.get(group, group.removeprefix("median_"))
         for name, value in result[group].items():

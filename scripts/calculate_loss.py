@@ -72,8 +72,7 @@ def main(arguments: list[str] | None = None) -> int:
             return 0 if fresh else 1
         write_config(config, path)
     except CxrError as error:
-        print(f"{error.message}\n{error.remedy}", file=sys.stderr)
-        return 2
+        return error.tell()
     print(f"Wrote the loss weights of {', '.join(sorted(entries))}.")
     return 0
 

@@ -121,8 +121,7 @@ def main(arguments: list[str] | None = None) -> int:
             tell = functools.partial(print, file=sys.stderr)
             evaluation = judge_preset(preset, table, options.out, maps=maps, report=report, tell=tell, **more)
     except CxrError as error:
-        print(f"{error.message}\n{error.remedy}", file=sys.stderr)
-        return 2
+        return error.tell()
     print(format_evaluation(evaluation))
     return 0
 

@@ -63,8 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
         for preset in presets if options.form is not None else []:
             export(preset, options.form, options.out, replace=options.replace, tell=_tell)
     except CxrError as error:
-        print(f"{error.message}\n{error.remedy}", file=sys.stderr)
-        return 2
+        return error.tell()
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
         return 130

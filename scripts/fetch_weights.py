@@ -82,8 +82,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{error.message}\n{error.remedy}\nThat command: {command}{same}", file=sys.stderr)
         return 2
     except CxrError as error:
-        print(f"{error.message}\n{error.remedy}", file=sys.stderr)
-        return 2
+        return error.tell()
     except KeyboardInterrupt:
         print("Stopped. The same command goes on where it was.", file=sys.stderr)
         return 130

@@ -46,8 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
             tell=lambda line: print(line, flush=True),
         )
     except CxrError as error:
-        print(f"{error.message}\n{error.remedy}", file=sys.stderr)
-        return 2
+        return error.tell()
     return 0
 
 

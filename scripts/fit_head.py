@@ -76,8 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
             tell=print,
         )
     except CxrError as error:
-        print(f"{error.message}\n{error.remedy}", file=sys.stderr)
-        return 2
+        return error.tell()
     return 0
 
 

@@ -96,8 +96,7 @@ def main(arguments: list[str] | None = None) -> int:
             tell=lambda line: print(line, flush=True),
         )
     except CxrError as error:
-        print(f"{error.message}\n{error.remedy}", file=sys.stderr)
-        return 2
+        return error.tell()
     except KeyboardInterrupt:
         print("Stopped: nothing was written.", file=sys.stderr)
         return 130

@@ -36,8 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         kept = keep_scores(Preset.load(options.preset), options.predictions, split=options.split, source=source)
     except CxrError as error:
-        print(f"{error.message}\n{error.remedy}", file=sys.stderr)
-        return 2
+        return error.tell()
     print(f"scores of {kept.images:,} radiographs of {kept.split} in {kept.file}")
     return 0
 

@@ -40,8 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
         print("A file cannot be opened.\nCheck that it exists and that you may read it.", file=sys.stderr)
         return 2
     except CxrError as error:
-        print(f"{error.message}\n{error.remedy}", file=sys.stderr)
-        return 2
+        return error.tell()
     print("\n".join(load.lines()))
     kept = bool(load.milliseconds) and not load.statuses and load.percentile(99) <= options.p99
     return 1 if options.check and not kept else 0

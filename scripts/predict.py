@@ -101,8 +101,7 @@ def main(arguments: list[str] | None = None) -> int:
             print("\n".join(filter(None, ["", preset.notice, DISCLAIMER])))
         return status
     except CxrError as error:
-        print(f"{error.message}\n{error.remedy}", file=sys.stderr)
-        return 2
+        return error.tell()
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
         return 130

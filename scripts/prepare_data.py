@@ -157,8 +157,7 @@ def main(arguments: list[str] | None = None) -> int:
             progress=show_progress,
         )
     except CxrError as error:
-        print(f"{error.message}\n{error.remedy}", file=sys.stderr)
-        return 2
+        return error.tell()
     except KeyboardInterrupt:
         print("Stopped. No manifest was written.", file=sys.stderr)
         return 130

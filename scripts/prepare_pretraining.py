@@ -40,8 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
             seed=recipe.seed,
         )
     except CxrError as error:
-        print(f"{error.message}\n{error.remedy}", file=sys.stderr)
-        return 2
+        return error.tell()
     options.out.parent.mkdir(parents=True, exist_ok=True)
     labels = table.columns[len(BEFORE_LABELS) :]
     table[labels] = table[labels].astype("Int64")

@@ -89,8 +89,7 @@ def main(arguments: list[str] | None = None) -> int:
         more = {"how": how, "part": options.part, "runtime": options.runtime, "progress": progress}
         summary = score(source, options.out, preset, engine, **more)
     except CxrError as error:
-        print(f"{error.message}\n{error.remedy}", file=sys.stderr)
-        return 2
+        return error.tell()
     except KeyboardInterrupt:
         print("\nStopped. The same command goes on where this one was.", file=sys.stderr)
         return 130

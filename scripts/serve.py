@@ -31,8 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
 
         serve(options.host, options.port)
     except CxrError as error:
-        print(f"{error.message}\n{error.remedy}", file=sys.stderr)
-        return 2
+        return error.tell()
     except KeyboardInterrupt:  # which uvicorn raises again when all is finished
         pass
     return 0

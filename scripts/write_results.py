@@ -166,8 +166,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.backbones is not None:
             tables["backbones"] = backbones(options.backbones)
     except CxrError as error:
-        print(f"{error.message}\n{error.remedy}", file=sys.stderr)
-        return 2
+        return error.tell()
     stale = []
     for document in (README, RESULTS):
         before = document.read_text()

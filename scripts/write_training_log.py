@@ -31,8 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
         log = log_of(Preset.load(options.preset), options.run, options.after)
         print(save_log(log, options.preset))
     except CxrError as error:
-        print(f"{error.message}\n{error.remedy}", file=sys.stderr)
-        return 2
+        return error.tell()
     return 0
 
 

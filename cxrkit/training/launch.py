@@ -41,8 +41,7 @@ def launch(options: argparse.Namespace, arguments: Sequence[str]) -> int:
             outcome = _run(options, arguments, display, opened)
     except CxrError as error:
         ends("failed", error.message)
-        print(f"{error.message}\n{error.remedy}", file=sys.stderr)
-        return 2
+        return error.tell()
     except KeyboardInterrupt:
         ends("stopped", "stopped by the user")
         again = "" if options.run is not None else f" and --resume {opened[0].path}" if opened else ""
