@@ -1,10 +1,14 @@
 """One phantom in every transfer syntax, polarity, depth, sign and display transformation: always the same picture."""
 
+import subprocess
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
+from cxrkit.imaging import isolated
 from cxrkit.imaging.dicom import DECODERS, UNCOMPRESSED
 from cxrkit.imaging.loading import load_radiograph
 from cxrkit.imaging.phantom import phantom
@@ -53,6 +57,21 @@ def test_every_syntax_that_is_read_is_in_the_matrix():
     assert {str(uid) for uid in (*UNCOMPRESSED, *DECODERS)} == set(NAMES)
 
 
+@pytest.fixture
+def each_codestream_once(monkeypatch):
+    """What a process of its own decodes is asked once of it: the displays of a picture share their codestream."""
+    run, known = subprocess.run, {}
+
+    def once(words, *, input, **options):
+        key = tuple(words), input
+        if key not in known:
+            known[key] = run(words, input=input, **options)
+        return known[key]
+
+    monkeypatch.setattr(isolated, "subprocess", SimpleNamespace(run=once, TimeoutExpired=subprocess.TimeoutExpired))
+
+
+@pytest.mark.usefixtures("each_codestream_once")
 @pytest.mark.parametrize("bits", DEPTHS)
 @pytest.mark.parametrize("syntax", NAMES, ids=NAMES.get)
 def test_the_phantom_reads_back(syntax, bits):
