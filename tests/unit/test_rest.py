@@ -271,7 +271,7 @@ def test_a_file_whose_turn_to_be_decoded_does_not_come_may_be_sent_again(
         patch.setattr(worker, "_pool", busy)
         patch.setattr(readings, "load_untrusted", functools.partial(worker.load_untrusted, seconds=0.05))
         answer = client.post("/v1/readings", files={"file": png})
-        form = client.post("/", files={"file": png})
+        form = client.post("/", data={"preset": "chestxray14"}, files={"file": png})
     body = check_problem(answer, 503)
     assert body["type"] == "urn:cxrkit:problem:overloaded"
     assert "others are being read" in body["detail"]
