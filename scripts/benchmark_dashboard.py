@@ -8,10 +8,14 @@ upload        from choosing a DICOM file of 5 million pixels, 16 bits, to the fi
 transfer      what server and page exchange for one choice of a finding, operating point or opacity (the largest, MB)
 changes       from a click on a finding, or a step of the opacity, to the frame with the new map (95th percentiles);
               and, without a bound, from the click to the text about it, which comes from the server
-sessions      from upload to findings while ten readers in windows of their own upload at once (95th percentile)
+sessions      from choosing a file to the findings while ten sessions read at once, each a PNG of 1024 x 1024 pixels of
+              its own: one browser window, to the rows on its screen, and nine that speak Streamlit's protocol
+              without a browser, to the message with the last row (95th percentile over all ten). Without a bound: the
+              same with ten browser windows on the server's own cores, which mostly times ten browsers
 memory        what the server holds more after 200 readings than after the first 20 (MB)
 
-The browser has the same cores as the server, so that a reader with a computer of their own waits less.
+The browser has the same cores as the server, so that a reader with a computer of their own waits less. Ten readers have
+ten computers; hence the nine sessions without a browser, which load the server as browsers would and nothing else.
 Exit status: 0 done; 1 --check found a bound not kept; 2 it cannot be measured.
 """
 
@@ -29,6 +33,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from cxrkit.imaging.phantom import phantom_dicom, phantom_png
+from scripts.dashboard_readers import Reader
 from scripts.take_screenshots import server_process
 
 BOUNDS = {
@@ -53,66 +58,7 @@ WAIT_FOR_CHANGE = """
   return (performance.now() - start) / 1000;
 })(); }
 """
-PATIENCE = 120_000  # ms
 PIXELS_SIDE = 2263  # 5.12 million, as 2500 x 2048
-
-
-class Reader:
-    """One window of a browser with the dashboard's Read page."""
-
-    def __init__(self, browser, address: str) -> None:
-        self.context = browser.new_context(viewport={"width": 1440, "height": 900})
-        self.page = self.context.new_page()
-        self.page.set_default_timeout(PATIENCE)
-        self.moved = 0
-        self.page.on("websocket", self._watch)
-        self.page.on("requestfinished", self._count)
-        self.address = address
-
-    def open(self) -> float:
-        """Seconds until the page takes a file."""
-        start = time.monotonic()
-        self.page.goto(self.address)
-        self.page.locator("input[type=file]").first.wait_for(state="attached")
-        self.page.locator(".cx-welcome").wait_for()
-        took = time.monotonic() - start
-        self.rest()
-        return took
-
-    def rest(self) -> None:
-        """Wait until nothing runs."""
-        idle = "document.querySelector('[data-test-script-state]')?.dataset.testScriptState !== 'running'"
-        for _ in range(2):
-            self.page.wait_for_function(idle)
-            self.page.wait_for_timeout(250)
-
-    def choose(self, file: Path) -> None:
-        """Upload a file."""
-        self.page.locator("input[type=file]").first.set_input_files(file)
-
-    def upload(self, file: Path) -> float:
-        """Seconds from choosing a file to the findings."""
-        start = time.monotonic()
-        self.choose(file)
-        self.page.locator(".cx-row").nth(13).wait_for()
-        return time.monotonic() - start
-
-    def clear(self) -> None:
-        """Clear patient."""
-        self.page.get_by_role("button", name="Clear patient").click()
-        self.page.locator(".cx-welcome").wait_for()
-        self.rest()
-
-    def _watch(self, socket) -> None:
-        for direction in ("framereceived", "framesent"):
-            socket.on(direction, self._frame)
-
-    def _frame(self, payload) -> None:
-        self.moved += len(payload)
-
-    def _count(self, request) -> None:
-        if "/static/" not in request.url and "/_stcore/" not in request.url:
-            self.moved += request.sizes()["responseBodySize"]
 
 
 def first_page(browser, address: str, folder: Path, pid: int) -> dict[str, float]:
@@ -196,40 +142,6 @@ def changes(browser, address: str, folder: Path, pid: int) -> dict[str, float]:
         "finding_text_p95_s": statistics.quantiles(told, n=20)[-1],
         "opacity_median_s": statistics.median(slid),
         "opacity_p95_s": statistics.quantiles(slid, n=20)[-1],
-    }
-
-
-def sessions(browser, address: str, folder: Path, pid: int) -> dict[str, float]:
-    """See the head of this file."""
-    readers = [Reader(browser, address) for _ in range(10)]
-    for reader in readers:
-        reader.open()
-    took = []
-    for turn in range(3):
-        files = []
-        for number in range(len(readers)):
-            file = folder / f"session{turn}_{number}.png"
-            file.write_bytes(phantom_png(seed=100 * turn + number, size=1024))
-            files.append(file)
-        start = time.monotonic()
-        for reader, file in zip(readers, files, strict=True):
-            reader.choose(file)
-        waiting = dict(enumerate(readers))
-        while waiting:
-            for number, reader in list(waiting.items()):
-                if reader.page.locator(".cx-row").count() >= 14:
-                    took.append(time.monotonic() - start)
-                    del waiting[number]
-            if time.monotonic() - start > PATIENCE / 1000:
-                raise SystemExit("ten readers at once: no answer")
-        for reader in readers:
-            assert reader.page.locator(".stException, .stAlert [data-testid=stAlertContentError]").count() == 0
-            reader.clear()
-    for reader in readers:
-        reader.context.close()
-    return {
-        "sessions_p95_s": sorted(took)[max(0, round(0.95 * len(took)) - 1)],
-        "sessions_median_s": statistics.median(took),
     }
 
 

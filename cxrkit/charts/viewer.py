@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 from typing import Any, TypeAlias
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import plotly.graph_objects as go
+from PIL import Image
 
 from cxrkit.charts.overlay import CONTOUR_COLOUR, DisplayCopy, Floats, Look, coloured, contours, data_uri, heat
 from cxrkit.charts.window import Window
@@ -48,13 +50,12 @@ def viewer(
     together.
     """
     height, width = copy.height, copy.width
-    figure = go.Figure()
     last = "2" if beside else ""
     images = [_layer(copy.uri, width, height, "")]
-    _hold(figure, width, height, "")
+    traces = [_hold(width, height, "")]
     if beside:
         images.append(_layer(copy.uri, width, height, last))
-        _hold(figure, width, height, last)
+        traces.append(_hold(width, height, last))
     for layer, explanation in enumerate(_with_evidence(explanations or {}), start=1):
         # Plotly takes images of equal place and size for one and drops all but the first.
         sizex = width * (1 + layer * 1e-9)
@@ -62,7 +63,8 @@ def viewer(
         fine, _ = heat(explanation, height, width, _size(height, width, CONTOUR_SIDE))
         x, y = _joined(contours(fine, height, width))
         line = {"color": CONTOUR_COLOUR, "width": 1.6}
-        figure.add_scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip", xaxis=f"x{last}", yaxis=f"y{last}")
+        place = {"xaxis": f"x{last}", "yaxis": f"y{last}"}
+        traces.append({"type": "scatter", "x": x, "y": y, "mode": "lines", "line": line, "hoverinfo": "skip", **place})
     axis = {"visible": False, "constrain": "domain", "showgrid": False, "zeroline": False}
     axes = {
         "xaxis": {**axis, "range": [0, width], "domain": [0, 0.497 if beside else 1]},
@@ -71,18 +73,18 @@ def viewer(
     if beside:
         axes["xaxis2"] = {**axes["xaxis"], "domain": [0.503, 1], "anchor": "y2", "matches": "x"}
         axes["yaxis2"] = {**axis, "range": [height, 0], "anchor": "x2", "matches": "y"}
-    figure.update_layout(
+    layout = {
         **axes,
-        images=images,
-        margin={"l": 0, "r": 0, "t": 0, "b": 0},
-        paper_bgcolor="#000",
-        plot_bgcolor="#000",
-        showlegend=False,
-        dragmode="pan",
-        hovermode=False,
-        modebar={"orientation": "v", "bgcolor": "rgba(0,0,0,0.45)", "color": "#c3ced6", "activecolor": "#fff"},
-    )
-    return figure
+        "images": images,
+        "margin": {"l": 0, "r": 0, "t": 0, "b": 0},
+        "paper_bgcolor": "#000",
+        "plot_bgcolor": "#000",
+        "showlegend": False,
+        "dragmode": "pan",
+        "hovermode": False,
+        "modebar": {"orientation": "v", "bgcolor": "rgba(0,0,0,0.45)", "color": "#c3ced6", "activecolor": "#fff"},
+    }
+    return go.Figure({"data": traces, "layout": layout})  # in one piece: plotly checks all anew at every change
 
 
 def layers_css(
@@ -124,17 +126,18 @@ def _layer(source: str, sizex: float, sizey: int, axis: str) -> dict[str, Any]:
     return {"source": source, "sizex": sizex, "sizey": sizey, **place}
 
 
-def _hold(figure: Figure, width: int, height: int, axis: str) -> None:
+def _hold(width: int, height: int, axis: str) -> dict[str, Any]:
     """Plotly draws no axes without a trace; this one is invisible."""
-    figure.add_scatter(
-        x=[0, width],
-        y=[0, height],
-        mode="markers",
-        marker={"opacity": 0},
-        hoverinfo="skip",
-        xaxis=f"x{axis}",
-        yaxis=f"y{axis}",
-    )
+    return {
+        "type": "scatter",
+        "x": [0, width],
+        "y": [0, height],
+        "mode": "markers",
+        "marker": {"opacity": 0},
+        "hoverinfo": "skip",
+        "xaxis": f"x{axis}",
+        "yaxis": f"y{axis}",
+    }
 
 
 def _with_evidence(explanations: Mapping[str, Explanation]) -> list[Explanation]:
@@ -151,13 +154,19 @@ VIEWER_CONFIG = {
 
 
 def _overlay_uri(values: Floats, covered: npt.NDArray[np.bool_], colour_map: str) -> str:
-    # Opacity follows the evidence, so that the radiograph stays itself where the model did not look.
-    alpha = np.rint(255 * values * covered)[:, :, None]
-    rgba = np.concatenate([coloured(values, colour_map), alpha], axis=2).astype(np.uint8)
-    done, encoded = cv2.imencode(".webp", cv2.cvtColor(rgba, cv2.COLOR_RGBA2BGRA), [cv2.IMWRITE_WEBP_QUALITY, 90])
-    if not done:
-        raise RuntimeError("OpenCV could not encode the map")
-    return data_uri(encoded.tobytes(), "webp")
+    # Opacity follows the evidence, so that the radiograph stays itself where the model did not look. Colour and
+    # opacity are one level each, so a palette holds all: without loss, in a twelfth of the time that WebP takes.
+    picture = Image.fromarray(np.rint(255 * values * covered).astype(np.uint8), "P")
+    picture.putpalette(_palette(colour_map))
+    out = BytesIO()
+    picture.save(out, "PNG", transparency=bytes(range(256)), compress_level=3)
+    return data_uri(out.getvalue(), "png")
+
+
+@functools.cache
+def _palette(colour_map: str) -> bytes:
+    """Red, green and blue of each of the 256 levels."""
+    return coloured(np.linspace(0, 1, 256, dtype=np.float32)[None], colour_map).astype(np.uint8).tobytes()
 
 
 def _joined(outlines: Sequence[npt.NDArray[np.float64]]) -> tuple[Floats, Floats]:

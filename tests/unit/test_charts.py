@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import io
 
@@ -10,7 +11,7 @@ import pytest
 from PIL import Image
 
 from cxrkit.charts import overlay
-from cxrkit.charts.viewer import layers_css, viewer
+from cxrkit.charts.viewer import layers_css, map_uri, viewer
 from cxrkit.imaging.preprocessing import covered_box
 from cxrkit.radiograph import Radiograph
 from cxrkit.reading import Explanation
@@ -101,6 +102,19 @@ def test_viewer_holds_every_map_with_evidence_at_a_place_of_its_own() -> None:
     assert ".trace:nth-of-type(3) { opacity: 1 !important; }" in css("Hernia")
     assert "opacity: 1 !" not in css("Hernia", contour=False)
     assert css("Edema").count("{") == 1  # all maps hidden, none shown
+
+
+@pytest.mark.parametrize("colour_map", overlay.COLOUR_MAPS)
+def test_map_on_the_page_has_the_colours_of_its_evidence_and_covers_as_much_as_there_is(colour_map: str) -> None:
+    grid = np.random.default_rng(1).uniform(0, 3, (7, 7))
+    one = explanation(grid, 60, 90, "crop")
+    data = base64.b64decode(map_uri(one, 60, 90, colour_map).removeprefix("data:image/png;base64,"))
+    picture = np.asarray(Image.open(io.BytesIO(data)).convert("RGBA"))
+    values, covered = overlay.heat(one, 60, 90, (85, 128))
+    assert not covered.all()
+    assert np.array_equal(picture[:, :, 3], np.rint(255 * values * covered))
+    there = picture[:, :, 3] > 0
+    assert np.array_equal(picture[there, :3], overlay.coloured(values, colour_map)[there])
 
 
 def test_display_copy_is_bounded() -> None:
