@@ -15,7 +15,7 @@ sessions      from choosing a file to the findings while ten sessions read at on
 memory        what the server holds more after 200 readings than after the first 20 (MB)
 
 The browser has the same cores as the server, so that a reader with a computer of their own waits less. Ten readers have
-ten computers; hence the nine sessions without a browser, which load the server as browsers would and nothing else.
+ten computers; hence the nine sessions without a browser, which have the server do the same as nine windows would.
 Exit status: 0 done; 1 --check found a bound not kept; 2 it cannot be measured.
 """
 
@@ -33,7 +33,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from cxrkit.imaging.phantom import phantom_dicom, phantom_png
-from scripts.dashboard_readers import Reader
+from scripts.dashboard_readers import Reader, sessions
 from scripts.take_screenshots import server_process
 
 BOUNDS = {
@@ -45,7 +45,6 @@ BOUNDS = {
     "sessions_p95_s": 3.0,
     "memory_growth_mb": 50.0,
 }
-MEASURES = ("first_page", "upload", "transfer", "changes", "sessions", "memory")
 WAIT_FOR_CHANGE = """
 ([what, target]) => { window.cxTook = (async () => {
   const images = () => [...document.querySelectorAll('.st-key-viewport image')];
@@ -166,6 +165,9 @@ def _resident(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+MEASURES = {measure.__name__: measure for measure in (first_page, upload, transfer, changes, sessions, memory)}
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Parse the command line and measure; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -196,7 +198,7 @@ def main(arguments: list[str] | None = None) -> int:
         warm.upload(first)
         warm.context.close()
         for name in wanted:
-            found = globals()[name](browser, address, Path(folder), process.pid)
+            found = MEASURES[name](browser, address, Path(folder), process.pid)
             figures |= found
             for figure, value in found.items():
                 print(f"{figure:<24} {value:8.2f}", flush=True)

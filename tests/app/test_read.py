@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import gc
 import json
 import re
 import shutil
@@ -305,6 +306,11 @@ def test_what_tensorflow_has_prepared_is_kept_between_runs(
     monkeypatch.setattr(keras.backend, "clear_session", lambda: cleared.append(None))
     upload(app, phantom_png(size=128), "a.png")
     assert cleared == []
+
+
+def test_libraries_are_exempt_from_the_collection_of_garbage_after_every_run(app: AppTest, upload: Upload) -> None:
+    upload(app, phantom_png(size=128), "a.png")
+    assert gc.get_freeze_count() > 100_000
 
 
 def test_choices_survive_where_two_pages_show_the_same_field(app: AppTest, upload: Upload) -> None:
