@@ -22,6 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Parse the command line and serve until interrupted; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at (default: %(default)s)")
+    parser.add_argument("--demo", action="store_true", help="add the page at /demo (needs requirements-gradio.txt)")
     parser.add_argument("--port", type=int, default=8600, help="default: %(default)s")
     options = parser.parse_args(arguments)
     from cxrkit.errors import CxrError
@@ -29,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         from cxrkit.serving.rest.server import serve
 
-        serve(options.host, options.port)
+        serve(options.host, options.port, demo=options.demo)
     except CxrError as error:
         return error.tell()
     except KeyboardInterrupt:  # which uvicorn raises again when all is finished

@@ -37,12 +37,18 @@ def map_pictures(
     }
 
 
-def map_for_a_page(
-    upright: Radiograph, reading: Reading, finding: str, long_side: int = overlay.LONG_SIDE
-) -> tuple[str, tuple[str, ...]]:
-    """The picture of `map_pictures` without its caption, as a data URI, and the lines of the caption."""
+def maps_for_a_page(
+    upright: Radiograph, reading: Reading, findings: Sequence[str], long_side: int = overlay.LONG_SIDE
+) -> dict[str, tuple[str, tuple[str, ...]]]:
+    """The pictures of `map_pictures` without their captions, as data URIs, and the lines of each caption."""
     copy = _copy(upright, long_side)
-    return overlay.jpeg_uri(overlay.blended(copy, reading.explanations[finding])), _captions(reading, finding, copy)
+    return {
+        finding: (
+            overlay.jpeg_uri(overlay.blended(copy, reading.explanations[finding])),
+            _captions(reading, finding, copy),
+        )
+        for finding in findings
+    }
 
 
 def _copy(upright: Radiograph, long_side: int) -> overlay.DisplayCopy:

@@ -1,4 +1,4 @@
-"""Tests that need PyTorch, JAX, Dask or ONNX, and some that take long; the plain `pytest` leaves this folder out
+"""Tests that need PyTorch, JAX, Dask, ONNX or Gradio, and some that take long; the plain `pytest` leaves them out
 (testpaths in pyproject.toml).
 
 Asked for by name they must run: where a package is missing the run is refused, not skipped.
@@ -20,6 +20,7 @@ _NEEDED = {
     "onnxruntime": "requirements-export.txt",
     "tf2onnx": "requirements-export.txt",
 }
+_ALONE = {"gradio": "requirements-gradio.txt"}  # installed without what it depends on
 
 
 def pytest_configure() -> None:
@@ -28,6 +29,11 @@ def pytest_configure() -> None:
         files = " ".join(f"-r {name}" for name in sorted({_NEEDED[name] for name in missing}))
         raise pytest.UsageError(
             f"tests/extras needs {', '.join(missing)}, which this environment lacks. Run: pip install {files}"
+        )
+    if any(find_spec(name) is None for name in _ALONE):
+        raise pytest.UsageError(
+            f"tests/extras needs {', '.join(_ALONE)}, which this environment lacks. "
+            f"Run: pip install --no-deps -r {' -r '.join(_ALONE.values())}"
         )
     _prepare_torch()
 

@@ -32,6 +32,7 @@ BREACHES = {
         ("imaging.quiet", "imaging.dicom_facts", "planted"),
     ),
     "Only the decoder's own process imports GDCM": ("import gdcm", ("imaging.dicom", "imaging.isolated")),
+    "Only the page at /demo imports Gradio": ("import gradio", ("serving.rest.routes", "planted")),
     "Evaluation is statistics: it imports no model": ("import cxrkit.imaging.quiet", ("evaluation.planted",)),
     "Floors: imports go downward only": ("import cxrkit.reading", ("errors",)),
 }

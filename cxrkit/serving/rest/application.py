@@ -35,6 +35,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     ------
     ServingError
         The environment says what cannot be.
+    ExtraMissing, PresetError
+        The page at /demo is asked for, and Gradio is not installed or a preset cannot be used.
     """
     settings = Settings.from_environment() if settings is None else settings
     served = routes.Services(settings)
@@ -62,6 +64,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     described = [Depends(HTTPBearer(auto_error=False))] if settings.token else []
     app.include_router(routes.router, dependencies=described)
     app.include_router(pages.router)
+    if settings.demo:
+        # Imported here: Gradio, which takes seconds, is wanted by this page alone.
+        from cxrkit.serving.rest import demo
+
+        demo.mount(app, served)
     app.add_middleware(Door, settings=settings, meters=served.meters)
     app.add_exception_handler(CxrError, _expected)
     app.add_exception_handler(RequestValidationError, _invalid)

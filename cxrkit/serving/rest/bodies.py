@@ -43,8 +43,8 @@ class Body:
     fields: Mapping[str, str] = field(default_factory=dict)
 
 
-async def received(request: Request, settings: Settings, turn: Turn) -> Body:
-    """Receive the body of a request.
+async def received(request: Request, settings: Settings, turn: Turn, part: str = "file") -> Body:
+    """Receive the body of a request; ``part`` is the name that the file has in a form.
 
     Raises
     ------
@@ -69,7 +69,7 @@ async def received(request: Request, settings: Settings, turn: Turn) -> Body:
         async with asyncio.timeout(settings.seconds):
             if kind == "application/json":
                 return await _address(request, turn)
-            return await _form(request, settings, turn)
+            return await _form(request, settings, turn, part)
     except TimeoutError:
         raise RequestTimeout("The file did not arrive in time.", "Send it again over a better connection.") from None
     except ClientDisconnect:
@@ -92,7 +92,7 @@ async def _bounded(request: Request, turn: Turn, most: int, refusal: CxrError) -
         yield piece
 
 
-async def _form(request: Request, settings: Settings, turn: Turn) -> Body:
+async def _form(request: Request, settings: Settings, turn: Turn, part: str) -> Body:
     refusal = TooLarge(
         f"The file is larger than the {max(1, settings.largest // 2**20)} MB that are accepted.",
         "Export the single radiograph instead of a whole study or series.",
@@ -107,11 +107,11 @@ async def _form(request: Request, settings: Settings, turn: Turn) -> Body:
             'The form is malformed, or holds more than one file and a few fields beside the part named "file".',
             "Send one file: curl -F file=@radiograph.dcm ...",
         ) from None
-    file = form.get("file")
+    file = form.get(part)
     if not isinstance(file, UploadFile) or (not file.filename and not file.size):
         await form.close()
         raise BadRequest(
-            'The form holds no file in a part named "file".', "Choose a file, or: curl -F file=@radiograph.dcm ..."
+            f'The form holds no file in a part named "{part}".', "Choose a file, or: curl -F file=@radiograph.dcm ..."
         )
     data = await file.read()
     name = file.filename or ""

@@ -15,7 +15,7 @@ from cxrkit.errors import CxrError, Overloaded
 from cxrkit.findings import finding_text
 from cxrkit.preset import Preset, list_presets
 from cxrkit.reading import DISCLAIMER
-from cxrkit.serving.pictures import map_for_a_page
+from cxrkit.serving.pictures import maps_for_a_page
 from cxrkit.serving.records import remarks
 from cxrkit.serving.rest.problems import status_of
 from cxrkit.serving.rest.readings import Read, record
@@ -84,22 +84,26 @@ def _form_page(served: Services, error: CxrError | None = None) -> Response:
 
 
 def _answer_page(done: Read, query: ReadingQuery) -> Response:
+    told = shown(done, query)
+    picture = None
+    if told["rows"] and done.reading.explanations[told["rows"][0]["finding"]].has_positive_evidence:
+        first = told["rows"][0]["finding"]
+        picture = maps_for_a_page(done.upright, done.reading, [first], _PICTURE)[first]
+    return _page("answer.html.jinja", **told, picture=picture)
+
+
+def shown(done: Read, query: ReadingQuery) -> dict[str, Any]:
+    """What the templates of a reading ask for: its record, its preset, its findings by rank, and the remarks."""
     found = record(done, query)
     ranked = sorted(found["findings"].items(), key=lambda item: -item[1]["probability"])
     rows = [_row(finding, entry) for finding, entry in ranked]
-    picture = None
-    if ranked and done.reading.explanations[ranked[0][0]].has_positive_evidence:
-        first = ranked[0][0]
-        picture = map_for_a_page(done.upright, done.reading, first, _PICTURE)
-    return _page(
-        "answer.html.jinja",
-        reading=found,
-        preset=done.preset,
-        rows=rows,
-        picture=picture,
-        pictured=rows[0]["label"] if rows else "",
-        remarks=[*found["warnings"], *remarks(found["quality"])],
-    )
+    said = [*found["warnings"], *remarks(found["quality"])]
+    return {"reading": found, "preset": done.preset, "rows": rows, "remarks": said}
+
+
+def rendered(template: str, **values: Any) -> str:
+    """A template of this folder, filled in."""
+    return _templates.get_template(template).render(disclaimer=DISCLAIMER, **values)
 
 
 def _row(finding: str, entry: dict[str, Any]) -> dict[str, Any]:
@@ -111,6 +115,7 @@ def _row(finding: str, entry: dict[str, Any]) -> dict[str, Any]:
         kind = "past" if point["positive"] else "below"
         verdict = f"{kind} {100 * point['threshold']:.1f} %"
     return {
+        "finding": finding,
         "label": finding_text(finding).label,
         "probability": entry["probability"],
         "interval": entry["interval"],
@@ -125,8 +130,7 @@ def _marked(text: str) -> Markup:
 
 
 def _page(template: str, status: int = 200, **values: Any) -> Response:
-    text = _templates.get_template(template).render(disclaimer=DISCLAIMER, **values)
-    return HTMLResponse(text, status, {"Content-Security-Policy": _POLICY})
+    return HTMLResponse(rendered(template, **values), status, {"Content-Security-Policy": _POLICY})
 
 
 _templates.filters["marked"] = _marked

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from dataclasses import replace
 
 import uvicorn
 
@@ -15,15 +16,26 @@ SECONDS_TO_FINISH = 90
 """After a request to stop: more than a reading takes, with its file's way here. Orchestrators must wait as long."""
 
 
-def serve(host: str = "127.0.0.1", port: int = 8600) -> None:
+def serve(host: str = "127.0.0.1", port: int = 8600, *, demo: bool = False) -> None:
     """Answer until interrupted; then what is being read is finished, and nothing new is taken on.
+
+    Parameters
+    ----------
+    host, port
+        Where to listen.
+    demo
+        Add the page at /demo, also where the environment does not ask for it.
 
     Raises
     ------
     ServingError
         The address can be reached from other computers and there is no token, or it cannot be listened at.
+    ExtraMissing, PresetError
+        The page at /demo is asked for, and Gradio is not installed or a preset cannot be used.
     """
     settings = Settings.from_environment()
+    if demo:
+        settings = replace(settings, demo=True)
     if not settings.token and not _loopback(host):
         raise ServingError(
             "Other computers could ask at this address, and there is no token.",

@@ -20,6 +20,9 @@ QUEUE = "CXRKIT_API_QUEUE"
 RATE = "CXRKIT_API_RATE"
 """Environment variable: requests per minute of one address; further ones are answered with 429. 0 is without limit."""
 
+DEMO = "CXRKIT_API_DEMO"
+"""Environment variable: 1 adds the page at /demo, which needs Gradio (requirements-gradio.txt)."""
+
 SHORTEST_TOKEN = 16
 
 
@@ -41,6 +44,8 @@ class Settings:
         Within which a body must have arrived.
     folder
         Of the presets; None for `cxrkit.preset.WEIGHTS`.
+    demo
+        See `DEMO`.
     """
 
     token: str = ""
@@ -50,6 +55,7 @@ class Settings:
     memory: int = 2**30
     seconds: float = 120.0
     folder: Path | None = None
+    demo: bool = False
 
     @classmethod
     def from_environment(cls) -> Settings:
@@ -60,7 +66,8 @@ class Settings:
                 f"The token in {TOKEN} has fewer than {SHORTEST_TOKEN} characters, or others than plain ones.",
                 'Make one with: python -c "import secrets; print(secrets.token_urlsafe(32))".',
             )
-        return cls(token, _number(QUEUE, cls.queue, 1), _number(RATE, cls.rate, 0))
+        demo = bool(_number(DEMO, int(cls.demo), 0, 1))
+        return cls(token, _number(QUEUE, cls.queue, 1), _number(RATE, cls.rate, 0), demo=demo)
 
     @property
     def weights(self) -> Path:
@@ -68,8 +75,8 @@ class Settings:
         return self.folder or cxrkit.preset.WEIGHTS
 
 
-def _number(name: str, default: int, least: int) -> int:
+def _number(name: str, default: int, least: int, most: int = 10_000) -> int:
     text = os.environ.get(name, "").strip() or str(default)
-    if not text.isdecimal() or not least <= int(text) <= 10_000:
-        raise ServingError(f"{name} must be a whole number from {least} to 10,000.", "Correct it, or leave it out.")
+    if not text.isdecimal() or not least <= int(text) <= most:
+        raise ServingError(f"{name} must be a whole number from {least} to {most:,}.", "Correct it, or leave it out.")
     return int(text)
