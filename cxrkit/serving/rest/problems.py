@@ -54,8 +54,9 @@ def problem(error: CxrError, request_id: str, status: int | None = None) -> JSON
         if isinstance(error, kind) and status in (429, 503):
             response.headers["Retry-After"] = str(seconds)
     if status == 401:
-        # browsers ask for a password, which is the token, where Basic is offered
-        response.headers["WWW-Authenticate"] = 'Bearer realm="cxrkit", Basic realm="cxrkit", charset="UTF-8"'
+        # browsers ask for a password, which is the token, where Basic is offered; Chromium reads one offer per header
+        for offer in ('Bearer realm="cxrkit"', 'Basic realm="cxrkit", charset="UTF-8"'):
+            response.headers.append("WWW-Authenticate", offer)
     return response
 
 
