@@ -5,8 +5,8 @@ serve.py, then: curl -F file=@radiograph.dcm http://127.0.0.1:8600/v1/readings
 Only this computer is answered, unless CXRKIT_API_TOKEN holds a token of 16 characters or more: then --host 0.0.0.0
 answers others, too, that send it ("Authorization: Bearer ..."). CXRKIT_API_QUEUE (64) is how many requests are worked
 on or wait, CXRKIT_API_RATE (0: without limit) how many one address may send per minute, CXRKIT_ALLOW_URLS which hosts
-radiographs may be fetched from, CXRKIT_API_DEMO=1 is --demo. TLS is for a proxy in front. An interrupt finishes what is being read. Not a medical
-device: for research and teaching only.
+radiographs may be fetched from, CXRKIT_API_DEMO=1 is --demo. TLS is for a proxy in front. An interrupt finishes what is
+being read. Not a medical device: for research and teaching only.
 """
 
 import argparse
