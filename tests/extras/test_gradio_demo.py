@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import socket
@@ -15,6 +16,7 @@ from importlib.metadata import requires, version
 from pathlib import Path
 
 import pytest
+from fastapi import FastAPI
 from packaging.requirements import Requirement
 from starlette.testclient import TestClient
 
@@ -42,7 +44,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def client(folder: Path) -> Iterator[TestClient]:
     settings = Settings(folder=folder, demo=True, largest=2**21)
-    with TestClient(create_app(settings), HERE, client=("127.0.0.1", 5000)) as client:
+
+    async def made() -> FastAPI:
+        return create_app(settings)  # without a running loop Gradio makes several, which nobody closes
+
+    with TestClient(asyncio.run(made()), HERE, client=("127.0.0.1", 5000)) as client:
         yield client
 
 
