@@ -21,7 +21,7 @@ from cxrkit.model.compiled import ARRAYS, KERNELS, TRUNK, Blueprint
 from cxrkit.model.first_layer import first_planes
 from cxrkit.model.head_file import Arrays, head_arrays
 from cxrkit.model.keras_head import head_of
-from cxrkit.model.lung_network import build_lung_network
+from cxrkit.model.lung_network import build_lung_network, without_enlargement
 from cxrkit.model.network import build_network, split_network
 
 
@@ -39,7 +39,7 @@ def build(blueprint: Blueprint, folder: Path) -> None:
     if blueprint.kind == "lungs":
         network = build_lung_network()
         load_layers(network, path)
-        write(network, None, folder)
+        write(without_enlargement(network), None, folder)
         return
     network = build_network(
         blueprint.backbone, len(blueprint.findings), input_size=blueprint.input_size, head=blueprint.head

@@ -32,7 +32,7 @@ from cxrkit.model.head import Head
 from cxrkit.model.head_file import head_from
 from cxrkit.preset import Preset, file_sha256
 
-VERSION = 1
+VERSION = 2
 """Of what a form holds; another number is another folder."""
 
 TRUNK, BINARY, ARRAYS, RECORD = "trunk.xml", "trunk.bin", "arrays.npz", "form.json"

@@ -41,6 +41,7 @@ PLACEMENTS: tuple[tuple[Correction, ...], ...] = (*QUARTERS, *((*turn, "invert")
 
 SCREEN, OTHER = len(PLACEMENTS), len(PLACEMENTS) + 1
 CLASSES = OTHER + 1
+_GROUPS = (0, 1, SCREEN, OTHER)  # where upright, misplaced, screen and other begin
 ARRAYS = ("centre", "scale", "kernel", "bias", "axes", "spread", "upright", "references", "shapes", "limits")
 
 
@@ -169,11 +170,9 @@ class Gate:
 
     def _scores(self, standard: Floats, logits: Floats, shapes: Floats) -> Floats:
         """`scores` of what `_logits` gives."""
-        logits = logits - logits.max(axis=1, keepdims=True)
-        share = np.exp(logits)
-        share /= share.sum(axis=1, keepdims=True)
-        groups = np.stack([share[:, 1:SCREEN].sum(axis=1), share[:, SCREEN], share[:, OTHER]], axis=1)
-        groups = np.clip(groups, 1e-12, 1 - 1e-7)
+        share = np.exp(logits - logits.max(axis=1, keepdims=True))
+        groups = np.add.reduceat(share, _GROUPS, axis=1)[:, 1:] / share.sum(axis=1, keepdims=True)
+        groups = np.minimum(np.maximum(groups, 1e-12), 1 - 1e-7)
         around = standard - self.upright
         along = around @ self.axes
         beyond = np.sqrt(np.maximum((around**2).sum(axis=1) - (along**2).sum(axis=1), 0) / around.shape[1])
@@ -183,7 +182,10 @@ class Gate:
         overlap = 2 * shapes @ self.shapes.T
         both = (shapes**2).sum(axis=1)[:, None] + self._shape_squares
         unlike = _smallest(1 - overlap / np.maximum(both, 1e-6)).mean(axis=1)
-        return np.column_stack([nearest, beyond, unlike, np.log(groups / (1 - groups))]).astype(np.float32)
+        scores = np.empty((len(standard), len(self.limits)), np.float32)
+        scores[:, 0], scores[:, 1], scores[:, 2] = nearest, beyond, unlike
+        scores[:, DISTANCES:] = np.log(groups / (1 - groups))
+        return scores
 
     def placement(self, described: Floats) -> npt.NDArray[np.int64]:
         """(n, D) -> (n,) the most probable number in `PLACEMENTS`, upright included."""

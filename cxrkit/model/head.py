@@ -29,7 +29,9 @@ class Affine:
 
     def __call__(self, x: Floats) -> Floats:
         """(..., K) -> (..., K)."""
-        return x * self.scale + self.offset
+        scaled = x * self.scale
+        scaled += self.offset  # without another array, which costs more than the sum
+        return scaled
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,7 +177,8 @@ class Head:
             else:
                 passing = step.chosen(x, np.broadcast_to(passing, x.shape))
             x = step(x)
-        through = np.broadcast_to(passing, x.shape).sum(axis=(0, 1, 2), dtype=np.int32)
+        passing = passing if passing.shape == x.shape else np.broadcast_to(passing, x.shape)
+        through = np.add.reduce(passing, axis=(0, 1, 2), dtype=np.int32)
         factor = scale * (through / (x.shape[1] * x.shape[2] * height * width))
         return Trace(x, np.asarray(x.mean(axis=(1, 2), dtype=np.float32)), np.asarray(factor, dtype=np.float64))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import keras
@@ -42,6 +43,10 @@ class TensorFlowRuntime:
         with self._lock:
             return np.asarray(self._traced(self._constant(tensor)), dtype=np.float32)
 
+    def begin(self, tensor: Floats) -> Callable[[], Floats]:
+        """`features`, computed when what is returned is called."""
+        return partial(self.features, tensor)
+
 
 class KerasRuntime:
     """A trunk called through Keras, on any of its backends: compiled on JAX, without gradients on PyTorch."""
@@ -59,6 +64,10 @@ class KerasRuntime:
         """(n, S, S, 3) float32 -> (n, H, W, K) float32 feature maps."""
         with self._lock:
             return np.asarray(keras.ops.convert_to_numpy(self._forward(tensor)), dtype=np.float32)
+
+    def begin(self, tensor: Floats) -> Callable[[], Floats]:
+        """`features`, computed when what is returned is called."""
+        return partial(self.features, tensor)
 
 
 def _plain(trunk: keras.Model) -> Forward:

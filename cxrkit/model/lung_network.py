@@ -36,3 +36,8 @@ def build_lung_network() -> keras.Model:
         x = block(x, WIDTHS[level], f"up{level}")
     x = layers.Conv2D(1, 1, name=OUTPUT, dtype="float32")(x)
     return keras.Model(start, layers.UpSampling2D(interpolation="bilinear")(x), name="lungs")
+
+
+def without_enlargement(network: keras.Model) -> keras.Model:
+    """The same network up to its (n, 64, 64, 1) logits; enlarging them is left to who needs it."""
+    return keras.Model(network.input, network.get_layer(OUTPUT).output, name="coarse_lungs")

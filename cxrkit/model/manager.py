@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 from cxrkit.errors import TrainConfigError
-from cxrkit.imaging.derived import working_copy
 from cxrkit.imaging.preprocessing import covered_box, to_tensor
 from cxrkit.imaging.quality import check_picture, corrected
 from cxrkit.model.compiled import Blueprint, compiled_form
@@ -21,7 +20,7 @@ from cxrkit.model.dropout import DropoutDraws, percentiles
 from cxrkit.model.first_layer import first_planes
 from cxrkit.model.gate import Gate, descriptor
 from cxrkit.model.gradcam import grad_cam
-from cxrkit.model.lungs import EDGE_LIMIT, Mask, edge_share, outside_shares, share_inside, shipped_finder
+from cxrkit.model.lungs import EDGE_LIMIT, Mask, edge_share, lung_tensor, outside_shares, share_inside, shipped_finder
 from cxrkit.model.runtimes import Precision, Runtime, RuntimeName, chosen
 from cxrkit.preset import WEIGHTS, Preset, find_preset
 from cxrkit.quality import QualityIssue, QualityReport, ordered
@@ -215,16 +214,26 @@ class XRayModelManager:
 
     def read_tensor(self, tensor: Floats, radiograph: Radiograph) -> Reading:
         """`read` for a radiograph that was preprocessed already into `tensor` (1, S, S, 3), as it lies."""
-        return self.read_features(self.runtime.features(tensor), radiograph)
+        if self.lungs is None or self.runtime.streams > 1:  # several are at work already
+            return self.read_features(self.runtime.features(tensor), radiograph)
+        finish = self.lungs.begin(lung_tensor(radiograph))  # fills the gaps that a trunk leaves on several cores
+        try:
+            features = self.runtime.features(tensor)
+        finally:
+            lungs = finish()
+        return self._read(features, radiograph, lungs)
 
     def read_features(self, features: Floats, radiograph: Radiograph) -> Reading:
         """`read` for a radiograph whose (1, H, W, K) feature maps are known, as it lies."""
+        lungs = None if self.lungs is None else self.lungs.masks([lung_tensor(radiograph)])[0]
+        return self._read(features, radiograph, lungs)
+
+    def _read(self, features: Floats, radiograph: Radiograph, lungs: Mask | None) -> Reading:
         trace = self.head.trace(features[0])
         draws = None if self._dropout is None else self._dropout.logits(trace.averages[0])
         prediction = self._prediction(self.head.behind_average(trace.averages)[0], draws)
         maps = grad_cam(features[0], self.head.weights_of(trace))
         described = descriptor(trace.pooled)
-        lungs = None if self.lungs is None else self.lungs.find(working_copy(radiograph))
         return replace(
             self._scored(prediction, described, radiograph, lungs),
             explanations=self._explanations(maps, radiograph, lungs),
@@ -243,7 +252,7 @@ class XRayModelManager:
         lungs = (
             [None] * len(radiographs)
             if self.lungs is None
-            else self.lungs.find_many([working_copy(radiograph) for radiograph in radiographs])
+            else self.lungs.masks([lung_tensor(radiograph) for radiograph in radiographs])
         )
         return [
             self._scored(

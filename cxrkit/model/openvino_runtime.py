@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,8 @@ class OpenVinoRuntime:
     bulk
         Whether many calls come at once. Else a single call is spread over all cores, and others wait for their turn;
         for many, `streams` of them run side by side, so that no core waits for another one within a layer.
+    singly
+        Whether images come one by one, which a graph of fixed size does faster; several are then computed in turn.
 
     NumPy's linear algebra is kept to one thread in this process from then on: the threads of OpenBLAS wait by
     spinning, and after each small product of a reading they took the cores from the next call, which then lasted up
@@ -52,7 +55,9 @@ class OpenVinoRuntime:
 
     name = "openvino"
 
-    def __init__(self, trunk: Path, precision: Precision = "float32", *, bulk: bool = False) -> None:
+    def __init__(
+        self, trunk: Path, precision: Precision = "float32", *, bulk: bool = False, singly: bool = False
+    ) -> None:
         if not can_compute(precision):
             raise PresetInvalid(
                 f"This processor cannot compute in {precision}.", "Leave the precision at float32, which is exact."
@@ -64,10 +69,16 @@ class OpenVinoRuntime:
         hints = {
             properties.hint.inference_precision(): _TYPES[precision],
             properties.hint.performance_mode(): modes.THROUGHPUT if bulk else modes.LATENCY,
+            # threads that are bound to cores wait there for each other's models, and for other programs
+            properties.hint.enable_cpu_pinning(): False,
         }
         if not bulk:
             hints[properties.hint.num_requests()] = 1
-        self.compiled: Any = core.compile_model(core.read_model(trunk), "CPU", hints)
+        model = core.read_model(trunk)
+        if singly:
+            model.reshape([1, *model.input(0).partial_shape[1:]])
+        self._singly = singly
+        self.compiled: Any = core.compile_model(model, "CPU", hints)
         self.streams: int = self.compiled.get_property(properties.optimal_number_of_infer_requests()) if bulk else 1
         self._free: queue.SimpleQueue[Any] = queue.SimpleQueue()
         for _ in range(self.streams):
@@ -75,9 +86,34 @@ class OpenVinoRuntime:
 
     def features(self, tensor: Floats) -> Floats:
         """(n, S, S, 3) float32 -> (n, H, W, K) float32 feature maps."""
+        if self._singly and len(tensor) > 1:
+            return np.concatenate([self.features(image[None]) for image in tensor])
         request = self._free.get()
         try:
             request.infer([np.ascontiguousarray(tensor, dtype=np.float32)], share_inputs=True)
             return np.array(request.get_output_tensor(0).data, dtype=np.float32)
         finally:
             self._free.put(request)
+
+    def begin(self, tensor: Floats) -> Callable[[], Floats]:
+        """`features`, computed while the caller does something else; what is returned waits for them.
+
+        It must be called once, whatever happens meanwhile: else the next call waits for ever.
+        """
+        given = np.ascontiguousarray(tensor, dtype=np.float32)
+        request = self._free.get()
+        try:
+            request.set_input_tensor(openvino.Tensor(given, shared_memory=True))
+            request.start_async()
+        except BaseException:
+            self._free.put(request)
+            raise
+
+        def finish() -> Floats:
+            try:
+                request.wait()
+                return np.array(request.get_output_tensor(0).data, dtype=np.float32)
+            finally:
+                self._free.put(request)
+
+        return finish

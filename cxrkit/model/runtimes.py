@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Literal, Protocol, get_args
 
@@ -26,6 +27,10 @@ class Runtime(Protocol):
 
     def features(self, tensor: Floats) -> Floats:
         """(n, S, S, 3) -> (n, H, W, K)."""
+        ...
+
+    def begin(self, tensor: Floats) -> Callable[[], Floats]:
+        """`features`, perhaps computed while the caller goes on; what is returned gives them and must be called."""
         ...
 
 

@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cxrkit.errors import ScoringError
-from cxrkit.imaging.derived import working_copy
 from cxrkit.imaging.quality import check_picture
+from cxrkit.model.lungs import lung_tensor
 from cxrkit.model.manager import XRayModelManager
 from cxrkit.model.openvino_runtime import can_compute
 from cxrkit.radiograph import Radiograph
@@ -163,7 +163,7 @@ def _prepare(manager: XRayModelManager, radiograph: Radiograph) -> None:
     """All that a reading needs of the pixels, of a radiograph of which nothing is known yet."""
     new = dataclasses.replace(radiograph, source_format="PNG")  # in the phantom no text would be looked for
     manager.preprocess(new)
-    working_copy(new)
+    lung_tensor(new)
     check_picture(new)
 
 

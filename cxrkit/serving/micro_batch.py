@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -99,6 +100,10 @@ class MicroBatch:
             except queue.Full:
                 raise _overloaded() from None
         return job.result.result()
+
+    def begin(self, tensor: Floats) -> Callable[[], Floats]:
+        """`features`, asked for when what is returned is called."""
+        return partial(self.features, tensor)
 
     def close(self) -> None:
         """Compute what waits, then end the threads; further requests are refused."""
