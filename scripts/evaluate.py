@@ -73,6 +73,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
             "depend on its weights, and lie in the lungs (column mask)? On N radiographs, 20 unless told"),
         add("--degrade", **pairs, metavar="CHANGE=AMOUNT", help="of a preset: make every image worse first: "
             "blur (share of the width, such as 0.01), shrink (factor), gamma (exponent) or noise; repeatable"),
+        add("--precision", choices=["float32", "bfloat16"], help="of a preset: in which its network computes"),
         add("--record", action="store_true", help="of a preset: also store the metrics of the split in its card"),
         add("--replace", action="store_true", help="with --record: in place of those of another table of this split"),
     ]  # fmt: skip
@@ -91,6 +92,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         parser.error("--attention needs at least 1 radiograph")
     if options.degrade and (options.record or options.boxes or options.attention is not None):
         parser.error("--degrade does not go with --record, --boxes and --attention")
+    if options.precision == "bfloat16" and options.record:
+        parser.error("--record stores the metrics of float32, in which a preset is read")
     if options.replace and not options.record:
         parser.error("--replace goes with --record")
     if options.record and (options.only or not options.split):
@@ -117,7 +120,7 @@ def main(arguments: list[str] | None = None) -> int:
             label_map, allow, skip = parse_pairs(options.label_map), options.allow_missing, options.skip_unreadable
             table = Table(options.manifest, options.images, options.split, only, label_map, allow, skip, degradation)
             maps = Maps([read_boxes(path) for path in options.boxes], options.attention or 0)
-            more |= {"record": options.record, "replace": options.replace}
+            more |= {"record": options.record, "replace": options.replace, "precision": options.precision or "float32"}
             tell = functools.partial(print, file=sys.stderr)
             evaluation = judge_preset(preset, table, options.out, maps=maps, report=report, tell=tell, **more)
     except CxrError as error:

@@ -54,7 +54,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--preset", default="chestxray14", help="name of a preset, or its folder (default: %(default)s)")
     add("--images", metavar="FOLDER", help="of a table: where its files are sought first")
     add("--match", metavar="PATTERN", help="of a folder or archive: take the files of such names, as *.dcm")
-    add("--batch", type=count, default=16, help="files per pass of the network (default: %(default)s)")
+    add("--batch", type=count, default=How.batch, help="files per pass of the network (default: %(default)s)")
     add("--part", type=count, default=PART, help="files per part; a kill costs one at most (default: %(default)s)")
     add("--all-the-same", action="store_true", help="read what is refused, too; the row says so")
     add("--as-it-lies", action="store_true", help="neither turn nor invert a picture that seems to lie wrongly")

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 
@@ -112,6 +113,7 @@ def judge_preset(
     report: bool = True,
     record: bool = False,
     replace: bool = False,
+    precision: Literal["float32", "bfloat16"] = "float32",
     progress: Progress | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> Evaluation:
@@ -133,6 +135,8 @@ def judge_preset(
     record, replace
         Whether to store the metrics in the preset's card, and whether those of another table may be
         replaced there; see `cxrkit.serving.recording`.
+    precision
+        In which the network computes.
     progress
         Called with (what is being done, how much of it is done, of how much).
     tell
@@ -175,7 +179,7 @@ def judge_preset(
     make_folder(out)
     from cxrkit.model.manager import XRayModelManager  # loads keras: only once the table is known to be good
 
-    manager = XRayModelManager(preset)
+    manager = XRayModelManager(preset, precision=precision)
     scores = score_manifest(manager, manifest, degradation=table.degradation, progress=step(progress, "scoring"))
     write_predictions(scores, out)
     evaluation = evaluate_table(
@@ -183,6 +187,9 @@ def judge_preset(
     )
     if table.degradation:
         note = f"Every image was degraded before it was scored: {describe(table.degradation)}."
+        evaluation = evaluation.model_copy(update={"notes": (note, *evaluation.notes)})
+    if precision != "float32":
+        note = f"The network computed in {precision}, which readings do only where it is asked for."
         evaluation = evaluation.model_copy(update={"notes": (note, *evaluation.notes)})
     if maps.boxes:
         named = {boxes.source: boxes for boxes in maps.boxes}

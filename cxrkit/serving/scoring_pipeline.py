@@ -100,7 +100,7 @@ class How:
         Whether decoding happens in threads of this process, which a hostile file can end; else in processes.
     """
 
-    batch: int = 16
+    batch: int = 4
     correct: bool = True
     override: bool = False
     decoders: int = min(4, os.cpu_count() or 1)

@@ -16,6 +16,7 @@ import pytest
 
 from cxrkit.imaging.phantom import phantom_dicom
 from cxrkit.model.manager import XRayModelManager
+from cxrkit.model.openvino_runtime import can_compute
 from cxrkit.preset import Preset
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
@@ -129,6 +130,23 @@ def test_evaluate_degrades_every_image_and_says_so(preset, manifest, tmp_path, c
     assert not (tmp_path / "o").exists()
 
 
+def test_evaluate_computes_in_another_precision_and_says_so(preset, manifest, tmp_path, capsys):
+    arguments = ["evaluate", *of_preset(preset, manifest, "--split", "test", "--no-report")]
+    assert run(*arguments, "--out", tmp_path / "plain") == 0
+    coarse = run(*arguments, "--precision", "bfloat16", "--out", tmp_path / "coarse")
+    if can_compute("bfloat16"):
+        assert coarse == 0
+        plain, other = (pd.read_csv(tmp_path / name / "predictions.csv") for name in ("plain", "coarse"))
+        difference = abs(plain["logit_Mass"] - other["logit_Mass"])
+        assert 0 < difference.max() < 0.1
+        assert "The network computed in bfloat16" in capsys.readouterr().out
+    else:
+        assert coarse == 2
+        assert "cannot compute in bfloat16" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        run(*arguments, "--precision", "bfloat16", "--record", "--out", tmp_path / "o")
+
+
 def test_evaluate_refuses_with_2(preset, manifest, tmp_path, capsys):
     assert run("evaluate", "--preset", preset, "--manifest", manifest, "--out", tmp_path / "o") == 2
     captured = capsys.readouterr()
@@ -142,7 +160,14 @@ def test_evaluate_refuses_with_2(preset, manifest, tmp_path, capsys):
 
 @pytest.mark.parametrize(
     "option",
-    [["--manifest", "m.csv"], ["--images", "d"], ["--label-map", "a=b"], ["--allow-missing"], ["--record"]],
+    [
+        ["--manifest", "m.csv"],
+        ["--images", "d"],
+        ["--label-map", "a=b"],
+        ["--allow-missing"],
+        ["--record"],
+        ["--precision", "bfloat16"],
+    ],
     ids=lambda option: option[0],
 )
 def test_evaluate_refuses_options_that_predictions_do_not_take(option, tmp_path, capsys):

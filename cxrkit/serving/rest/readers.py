@@ -128,7 +128,12 @@ class Readers:
 
         manager = XRayModelManager(preset, bulk=True)
         manager.read(phantom(size=256))  # the first call compiles what follows use
-        batch = MicroBatch(manager.runtime, waiting=self._settings.queue, on_batch=self._meters.batch.observe)
+        batch = MicroBatch(
+            manager.runtime,
+            most=max(1, MOST_TOGETHER // manager.runtime.streams),  # so many in all, and none waits for the largest
+            waiting=self._settings.queue,
+            on_batch=self._meters.batch.observe,
+        )
         manager.runtime = batch
         self._batches.append(batch)
         self._managers[preset.name] = manager
