@@ -49,6 +49,9 @@ def txrv() -> Any:
         from torchxrayvision.datasets import default_pathologies
         from torchxrayvision.models import DenseNet
     network = DenseNet(num_classes=18, in_channels=1)
+    # a trained network brings pixels of -1024 to 1024 to the size of one; values of thousands between the layers
+    # would be rounded by each processor's own order of sums
+    network.features.conv0.weight.data /= 1024
     network.pathologies = list(default_pathologies)
     return network
 
