@@ -1,4 +1,4 @@
-"""Requests that come at the same time are read together: one pass over sixteen pictures costs less than sixteen passes.
+"""Requests that come at the same time are read together, in as many passes side by side as the runtime has streams.
 
 `MicroBatch` is a runtime like the one that it wraps, so that whoever reads with it (`XRayModelManager.read`, in as many
 threads as there are requests) need not know: `manager.runtime = MicroBatch(manager.runtime)`. A picture that is read a
