@@ -122,10 +122,11 @@ def _run_openvino(path: Path, images: Floats) -> Outputs:
     import openvino
     from openvino import properties
 
-    core = openvino.Core()
+    from cxrkit.model.openvino_core import core
+
     # stated, since OpenVINO computes in bfloat16 of its own accord where the processor can
     exact = {properties.hint.inference_precision(): openvino.Type.f32}
-    results = core.compile_model(core.read_model(path), "CPU", exact)({INPUT: images})
+    results = core().compile_model(core().read_model(path), "CPU", exact)({INPUT: images})
     return results[LOGITS], results[MAPS]
 
 

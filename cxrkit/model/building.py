@@ -65,12 +65,12 @@ def intermediate(trunk: keras.Model) -> Any:
 
     Through a frozen graph: OpenVINO's own converter would report its use to its makers.
     """
-    import openvino
+    from cxrkit.model.openvino_core import core
 
     with tempfile.TemporaryDirectory() as place:
         path = Path(place) / "trunk.pb"
         path.write_bytes(frozen(trunk).graph.as_graph_def().SerializeToString())
-        return openvino.Core().read_model(path)
+        return core().read_model(path)
 
 
 def frozen(network: keras.Model) -> Any:

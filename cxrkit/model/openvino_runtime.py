@@ -14,6 +14,7 @@ import threadpoolctl
 from openvino import properties
 
 from cxrkit.errors import PresetInvalid
+from cxrkit.model.openvino_core import core
 from cxrkit.model.runtimes import Precision
 
 Floats = npt.NDArray[np.float32]
@@ -22,7 +23,7 @@ _TYPES = {"float32": openvino.Type.f32, "bfloat16": openvino.Type.bf16}
 
 def can_compute(precision: Precision) -> bool:
     """Whether this processor has instructions for a precision; OpenVINO would take another one and not say so."""
-    able = openvino.Core().get_property("CPU", properties.device.capabilities())
+    able = core().get_property("CPU", properties.device.capabilities())
     return precision == "float32" or "BF16" in able
 
 
@@ -64,7 +65,6 @@ class OpenVinoRuntime:
             )
         threadpoolctl.threadpool_limits(1, user_api="blas")
         self.precision: Precision = precision
-        core = openvino.Core()
         modes = properties.hint.PerformanceMode
         hints = {
             properties.hint.inference_precision(): _TYPES[precision],
@@ -74,11 +74,11 @@ class OpenVinoRuntime:
         }
         if not bulk:
             hints[properties.hint.num_requests()] = 1
-        model = core.read_model(trunk)
+        model = core().read_model(trunk)
         if singly:
             model.reshape([1, *model.input(0).partial_shape[1:]])
         self._singly = singly
-        self.compiled: Any = core.compile_model(model, "CPU", hints)
+        self.compiled: Any = core().compile_model(model, "CPU", hints)
         self.streams: int = self.compiled.get_property(properties.optimal_number_of_infer_requests()) if bulk else 1
         self._free: queue.SimpleQueue[Any] = queue.SimpleQueue()
         for _ in range(self.streams):

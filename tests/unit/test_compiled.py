@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,7 @@ from cxrkit.errors import PresetInvalid, StorageUnusable, WeightsMismatch
 from cxrkit.imaging.phantom import phantom, phantom_png
 from cxrkit.model.compiled import BINARY, RECORD, TRUNK, Blueprint, compiled_form, form_folder
 from cxrkit.model.manager import XRayModelManager
+from cxrkit.model.openvino_core import core
 from cxrkit.preset import Preset
 from tests.conftest import REPOSITORY
 
@@ -88,17 +90,56 @@ def test_the_precision_is_stated_and_never_another_one(tiny):
     manager = XRayModelManager(tiny)
     assert manager.runtime.precision == "float32"
     assert manager.runtime.compiled.get_property("INFERENCE_PRECISION_HINT") == openvino.Type.f32
-    able = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    able = "BF16" in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     if able:
         coarse = XRayModelManager(tiny, precision="bfloat16")
         assert coarse.runtime.compiled.get_property("INFERENCE_PRECISION_HINT") == openvino.Type.bf16
     else:
         with pytest.raises(PresetInvalid, match="cannot compute in bfloat16"):
             XRayModelManager(tiny, precision="bfloat16")
-    weights = openvino.Core().read_model(form_folder(Blueprint.of(tiny)) / TRUNK).get_ops()
+    weights = core().read_model(form_folder(Blueprint.of(tiny)) / TRUNK).get_ops()
     constants = {op.get_element_type() for op in weights if op.get_type_name() == "Constant"}
     assert openvino.Type.f16 not in constants
     assert openvino.Type.f32 in constants
+
+
+def test_ctrl_c_is_handled_after_trunks_have_gone(tmp_path, tiny_folder):
+    """Where processors have AMX, OpenVINO changes the stack that signals are handled on; it must stay mapped."""
+    code = """
+import ctypes, gc, os, signal, sys
+from pathlib import Path
+from cxrkit.model.manager import XRayModelManager
+from cxrkit.model.openvino_core import core
+def stack():
+    words = (ctypes.c_size_t * 3)()  # stack_t: where, flags, bytes
+    assert ctypes.CDLL(None).sigaltstack(None, words) == 0
+    return list(words)
+core().get_property("CPU", "FULL_DEVICE_NAME")
+before = stack()
+managers = [XRayModelManager(name, folder=Path(sys.argv[1])) for name in ("tiny", "single")]
+while managers:
+    del managers[0]
+    gc.collect()
+assert stack() == before
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+    for _ in range(1000):
+        pass
+except KeyboardInterrupt:
+    print("stopped")
+"""
+    environment = {**os.environ, "CXRKIT_CACHE": str(tmp_path)}
+    words = [sys.executable, "-c", code, str(tiny_folder)]
+    # whoever starts the tests may have them ignore SIGINT, which children would inherit
+    done = subprocess.run(
+        words,
+        cwd=REPOSITORY,
+        env=environment,
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    assert (done.returncode, done.stdout) == (0, "stopped\n"), done.stderr
 
 
 def test_a_child_builds_and_the_process_itself_stays_light(tmp_path, tiny_folder):

@@ -8,7 +8,6 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
-import openvino
 import pytest
 
 from cxrkit.conversion import exporting, exporting_forms
@@ -20,6 +19,7 @@ from cxrkit.model.compiled import Blueprint, compiled_form, form_folder
 from cxrkit.model.gradcam import grad_cam
 from cxrkit.model.head_file import head_from
 from cxrkit.model.manager import XRayModelManager
+from cxrkit.model.openvino_core import core
 from cxrkit.preset import Preset
 from cxrkit.reading import DISCLAIMER
 from tests.conftest import REPOSITORY
@@ -98,7 +98,7 @@ def litert_record(path: Path) -> dict:
 
 
 def openvino_record(path: Path) -> dict:
-    model = openvino.Core().read_model(path)
+    model = core().read_model(path)
     assert [output.get_any_name() for output in model.outputs] == ["logits", "feature_maps"]
     assert [given.get_any_name() for given in model.inputs] == ["image"]
     texts = {key: model.get_rt_info(["cxrkit", key]).astype(str) for key in ("findings", "calibration", "disclaimer")}
