@@ -79,16 +79,17 @@ def test_a_script_that_is_not_the_reports_own_cannot_run(
 
 def test_paper_shows_every_chart_and_what_was_folded(browser: sync_api.Browser, report: Path) -> None:
     page = open_report(browser, report, 1440)
-    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    sync_api.expect(page.locator(".plot .main-svg").first).to_be_attached()  # as wide as the window
+    widest = page.evaluate(
+        "() => { dispatchEvent(new Event('beforeprint'));"  # a browser prints as soon as this returns
+        " return Math.max(...Array.from(document.querySelectorAll('.plot svg.main-svg'), s => s.clientWidth)); }"
+    )
+    assert 0 < widest < 700  # an A4 page less its margins
     total = page.locator(".plot").count()
     sync_api.expect(page.locator(".plot .main-svg").nth(total - 1)).to_be_attached()
     assert page.locator(".plot[data-drawn]").count() == total
     assert page.locator("main details:not([open])").count() == 0
-    assert page.evaluate("document.body.clientWidth") < 700  # an A4 page less its margins
-    widest = page.evaluate(
-        "Math.max(...Array.from(document.querySelectorAll('.plot svg.main-svg'), s => s.clientWidth))"
-    )
-    assert widest < 700
+    assert page.evaluate("document.body.clientWidth") < 700
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert page.locator("main details[open]").count() == 0
     page.close()

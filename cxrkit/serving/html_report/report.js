@@ -17,6 +17,10 @@
     { rootMargin: "800px 0px" },
   );
   plots.forEach((plot) => watcher.observe(plot));
+  // at once: Plotly.Plots.resize waits a tenth of a second, and the browser does not wait for that before it prints
+  const fit = (plot) => {
+    if (plot.dataset.drawn) Plotly.relayout(plot, { autosize: true });
+  };
 
   // Paper is narrower than the window, and shows what is folded away.
   let folded = [];
@@ -25,12 +29,12 @@
     folded.forEach((part) => { part.open = true; });
     document.documentElement.classList.add("printing");
     plots.forEach(draw);
-    plots.forEach((plot) => Plotly.Plots.resize(plot));
+    plots.forEach(fit);
   });
   addEventListener("afterprint", () => {
     folded.forEach((part) => { part.open = false; });
     document.documentElement.classList.remove("printing");
-    plots.forEach((plot) => Plotly.Plots.resize(plot));
+    plots.forEach(fit);
   });
 
   // On a narrow screen the contents start folded and close once a section is chosen.
