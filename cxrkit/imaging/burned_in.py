@@ -114,7 +114,7 @@ def _shrunk(levels: Bytes2D, long_side: int) -> Bytes2D:
 def _signs(levels: Bytes2D) -> _Signs:
     """Every connected bright stroke that is not taller than a letter.
 
-    Only what has a neighbour like a letter's is looked at more closely, which takes longest; the rest counts as uneven.
+    Only what stands in a row is looked at more closely, which takes longest; the rest counts as uneven.
     """
     hat = cv2.morphologyEx(levels, cv2.MORPH_TOPHAT, np.ones((STROKE, STROKE), np.uint8))
     # Half of the contrast near by, which parts letters whose soft edges touch.
@@ -125,10 +125,11 @@ def _signs(levels: Bytes2D) -> _Signs:
     # Outlines take a tenth of the time of labels. Holes have a parent; what stands within a frame has none.
     outlines, order = cv2.findContours(ink, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
     outer = [] if order is None else np.flatnonzero(order[0, :, 3] < 0).tolist()
-    places = [cv2.boundingRect(outlines[index]) for index in outer]
-    places = [(x, y, w, h) for x, y, w, h in places if h <= HEIGHTS[1] and w <= 16 * h and w * h > 3]
-    places = sorted(places, key=lambda place: -place[2] * place[3])[:MOST]
-    boxes = np.array(places, np.float32).reshape(-1, 4)
+    places = np.array([cv2.boundingRect(outlines[index]) for index in outer], np.int32).reshape(-1, 4)
+    wide, tall = places[:, 2], places[:, 3]
+    places = places[(tall <= HEIGHTS[1]) & (wide <= 16 * tall) & (wide * tall > 3)]
+    places = places[np.argsort(-places[:, 2] * places[:, 3], kind="stable")[:MOST]]
+    boxes = places.astype(np.float32)
     boxes[:, 2:] += boxes[:, :2]
     left, top, right, bottom = boxes.T
     level, contrast, sharpness, fill = np.zeros((4, len(places)), np.float32)
@@ -136,7 +137,7 @@ def _signs(levels: Bytes2D) -> _Signs:
     signs = _Signs(left, top, right, bottom, level, contrast, sharpness, unevenness, fill)
     near = _in_row(signs, LETTERS) | _in_row(signs.turned(), COLUMN_LETTERS)
     for index in np.flatnonzero(near).tolist():
-        x, y, w, h = place = places[index]
+        x, y, w, h = place = places[index].tolist()
         here = slice(y, y + h), slice(x, x + w)
         mean, spread = cv2.meanStdDev(levels[here], mask=ink[here])
         height, step = cv2.mean(hat[here], ink[here])[0], cv2.mean(_steps(levels, place), ink[here])[0]
@@ -177,13 +178,17 @@ def _shaped(signs: _Signs) -> Mask:
 
 
 def _in_row(signs: _Signs, least: int) -> Mask:
-    """Which could be letters with a neighbour, as far as their edges tell; none where there are fewer than `least`."""
+    """Which could be letters of a row of at least so many, as far as their edges tell."""
     shaped = _shaped(signs)
     places = np.flatnonzero(shaped)
+    shaped[places] = False
     if len(places) < least:
-        return np.zeros_like(shaped)
+        return shaped
     linked = _beside(signs.where(places))
-    shaped[places] = linked.any(axis=0) | linked.any(axis=1)
+    if np.count_nonzero(linked) >= least - 1:
+        for group in _joined(linked):
+            if len(group) >= least:
+                shaped[places[group]] = True
     return shaped
 
 
@@ -200,7 +205,12 @@ def _groups(s: _Signs) -> list[npt.NDArray[np.intp]]:
     """Letters that are linked from neighbour to neighbour."""
     linked = _beside(s)
     linked &= np.abs(s.level - s.level[:, None]) <= 0.35 * np.maximum(s.contrast[:, None], s.contrast)
-    first = list(range(len(s.left)))  # a letter of the same group; the group's first one names itself
+    return _joined(linked)
+
+
+def _joined(linked: Mask) -> list[npt.NDArray[np.intp]]:
+    """Groups of what is linked (n, n), through others or at once."""
+    first = list(range(len(linked)))  # a letter of the same group; the group's first one names itself
 
     def named(letter: int) -> int:
         while first[letter] != letter:
@@ -209,8 +219,10 @@ def _groups(s: _Signs) -> list[npt.NDArray[np.intp]]:
 
     for one, other in np.argwhere(linked).tolist():
         first[named(other)] = named(one)
-    groups = np.array([named(letter) for letter in range(len(first))])
-    return [np.flatnonzero(groups == name) for name in np.unique(groups)]
+    groups: dict[int, list[int]] = {}
+    for letter in range(len(first)):
+        groups.setdefault(named(letter), []).append(letter)
+    return [np.array(groups[name], np.intp) for name in sorted(groups)]
 
 
 def _row(s: _Signs, least: int) -> Edges | None:
