@@ -29,12 +29,12 @@ def plain(value: Any, arrays: list[Array]) -> Any:
     if isinstance(value, np.ndarray):
         arrays.append(np.ascontiguousarray(value))
         return list(value.shape)
-    if dataclasses.is_dataclass(value):
-        return {field.name: plain(getattr(value, field.name), arrays) for field in dataclasses.fields(value)}
-    if isinstance(value, tuple):
-        return [plain(item, arrays) for item in value]
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
+    if isinstance(value, tuple):
+        return [plain(item, arrays) for item in value]
+    if dataclasses.is_dataclass(value):
+        return {field.name: plain(getattr(value, field.name), arrays) for field in dataclasses.fields(value)}
     raise TypeError(f"a {type(value).__name__} cannot be sent")
 
 
@@ -57,69 +57,92 @@ def record(words: Any, kind: Any, receive: Receive, most_items: int, most_bytes:
     Malformed
         `words` is no such record, or its arrays are larger.
     """
-    return _Reader(receive, most_items, most_bytes).value(words, kind)
+    return _reading(kind)(words, _Room(receive, most_items, most_bytes))
 
 
-class _Reader:
-    def __init__(self, receive: Receive, most_items: int, most_bytes: int) -> None:
-        self._receive, self._most, self._left = receive, most_items, most_bytes
+@dataclasses.dataclass
+class _Room:
+    """What arrays may still take."""
 
-    def value(self, words: Any, hint: Any) -> Any:
-        origin, arguments = get_origin(hint), get_args(hint)
-        if origin in (Union, types.UnionType):
-            (kind,) = (argument for argument in arguments if argument is not types.NoneType)
-            return None if words is None else self.value(words, kind)
-        if origin is Literal:
-            return words if words in arguments and isinstance(words, str) else _refuse()
-        if origin is np.ndarray:
-            return self._array(words, np.dtype(get_args(arguments[1])[0]))
-        if origin is tuple:
-            return self._tuple(words, arguments)
-        if dataclasses.is_dataclass(hint):
-            return self._record(words, hint)
-        if hint is float and type(words) is int:
-            words = float(words)
-        if hint not in (str, bool, int, float) or type(words) is not hint:
-            return _refuse()
-        return words if hint is not float or math.isfinite(words) else _refuse()
+    receive: Receive
+    most: int
+    left: int
 
-    def _array(self, words: Any, dtype: np.dtype[Any]) -> Array:
-        if not isinstance(words, list) or not 1 <= len(words) <= 4 or any(type(side) is not int for side in words):
+
+_Reading = Callable[[Any, _Room], Any]
+
+
+@cache
+def _reading(hint: Any) -> _Reading:
+    """How a value of a type is made; finding that out takes longer than all the rest."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        (kind,) = (argument for argument in arguments if argument is not types.NoneType)
+        made = _reading(kind)
+        return lambda words, room: None if words is None else made(words, room)
+    if origin is Literal:
+        return lambda words, _: words if isinstance(words, str) and words in arguments else _refuse()
+    if origin is np.ndarray:
+        dtype = np.dtype(get_args(arguments[1])[0])
+        return lambda words, room: _array(words, dtype, room)
+    if origin is tuple:
+        return _tuple(arguments)
+    if dataclasses.is_dataclass(hint):
+        return _record(hint)
+    if hint is float:
+        return _number
+    if hint in (str, bool, int):
+        return lambda words, _: words if type(words) is hint else _refuse()
+    return lambda *_: _refuse()
+
+
+def _number(words: Any, _: _Room) -> float:
+    if type(words) is int:
+        words = float(words)
+    return words if type(words) is float and math.isfinite(words) else _refuse()
+
+
+def _array(words: Any, dtype: np.dtype[Any], room: _Room) -> Array:
+    if not isinstance(words, list) or not 1 <= len(words) <= 4 or any(type(side) is not int for side in words):
+        _refuse()
+    items = math.prod(words)
+    if min(words) < 0 or items > room.most or items * dtype.itemsize > room.left:
+        _refuse()
+    array = np.empty(words, dtype)
+    room.left -= array.nbytes
+    room.receive(array)
+    array.setflags(write=False)
+    return array
+
+
+def _tuple(hints: tuple[Any, ...]) -> _Reading:
+    of_any_length = len(hints) == 2 and hints[1] is Ellipsis
+    made = tuple(_reading(hint) for hint in (hints[:1] if of_any_length else hints))
+
+    def read(words: Any, room: _Room) -> tuple[Any, ...]:
+        if not isinstance(words, list) or not (of_any_length or len(words) == len(made)):
             _refuse()
-        items = math.prod(words)
-        if min(words) < 0 or items > self._most or items * dtype.itemsize > self._left:
-            _refuse()
-        array = np.empty(words, dtype)
-        self._left -= array.nbytes
-        self._receive(array)
-        array.setflags(write=False)
-        return array
+        each = made * len(words) if of_any_length else made
+        return tuple(one(item, room) for one, item in zip(each, words, strict=True))
 
-    def _tuple(self, words: Any, hints: tuple[Any, ...]) -> tuple[Any, ...]:
-        if not isinstance(words, list):
-            _refuse()
-        if len(hints) == 2 and hints[1] is Ellipsis:
-            hints = hints[:1] * len(words)
-        if len(hints) != len(words):
-            _refuse()
-        return tuple(self.value(item, hint) for item, hint in zip(words, hints, strict=True))
+    return read
 
-    def _record(self, words: Any, kind: Any) -> Any:
-        hints = _hints(kind)
-        names = [field.name for field in dataclasses.fields(kind)]
-        if not isinstance(words, dict) or set(words) != set(names):
+
+def _record(kind: Any) -> _Reading:
+    hints = get_type_hints(kind)
+    fields = [(field.name, _reading(hints[field.name])) for field in dataclasses.fields(kind)]
+    names = {name for name, _ in fields}
+
+    def read(words: Any, room: _Room) -> Any:
+        if not isinstance(words, dict) or set(words) != names:
             _refuse()
-        values = {name: self.value(words[name], hints[name]) for name in names}
+        values = {name: made(words[name], room) for name, made in fields}
         try:
             return kind(**values)
         except (TypeError, ValueError):
             raise Malformed from None
 
-
-@cache
-def _hints(kind: type) -> dict[str, Any]:
-    """Types of a record's fields; looking them up takes longer than all the rest of a record."""
-    return get_type_hints(kind)
+    return read
 
 
 def _refuse() -> Any:

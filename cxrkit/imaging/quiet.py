@@ -16,6 +16,8 @@ from contextlib import contextmanager
 
 _LOGGERS = tuple(logging.getLogger(name) for name in ("pydicom", "pylibjpeg", "openjpeg", "jpeg_ls", "PIL"))
 
+_SILENT = logging.CRITICAL + 1
+
 
 class _Quiet:
     """Counts reading threads; the first silences Python warnings, the last restores the filters.
@@ -35,7 +37,8 @@ def silence() -> Iterator[None]:
     """Ignore Python warnings within, from any number of threads at once."""
     with _Quiet.lock:
         for logger in _LOGGERS:
-            logger.setLevel(logging.CRITICAL + 1)
+            if logger.level != _SILENT:  # setting it has every logger there is forget what it knew
+                logger.setLevel(_SILENT)
         if _Quiet.readers == 0:
             _Quiet.saved = warnings.catch_warnings()
             _Quiet.saved.__enter__()

@@ -109,7 +109,7 @@ class Pool:
             if self._closed:
                 raise RuntimeError("the pool is closed")
             idle = self._idle.pop() if self._idle else None
-            child = idle if idle is not None and idle.reusable() else WorkerProcess(self._command)
+            child = idle if idle is not None and idle.alive() else WorkerProcess(self._command)
             self._busy.add(child)
         if idle is not None and idle is not child:  # it died while it was idle
             idle.close()

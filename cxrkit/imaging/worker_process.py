@@ -8,9 +8,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, NoReturn
 
 import numpy.typing as npt
@@ -20,6 +19,7 @@ from cxrkit.errors import CorruptFile, DisplayUnknown, RadiographError, TooLarge
 from cxrkit.imaging.alternatives import Alternatives
 from cxrkit.imaging.channel import Channel, Malformed
 from cxrkit.imaging.confinement import environment
+from cxrkit.imaging.deadlines import Deadlines
 from cxrkit.imaging.decode import MAX_PIXELS
 from cxrkit.imaging.messages import record
 from cxrkit.radiograph import Radiograph
@@ -39,6 +39,8 @@ OF_A_FILE = (RadiographError, DisplayUnknown)
 """What a file may be said to be wrong with. A process that it took over could else have it read again and again."""
 
 _WORDS = 600  # characters of a message
+
+_deadlines = Deadlines()
 
 
 class WorkerDefect(RuntimeError):
@@ -72,7 +74,7 @@ class WorkerProcess:
         request = {"bytes": len(data), "suffix": suffix, "alternatives": alternatives, "seconds": seconds}
         kind = tuple[Radiograph, Alternatives | None] if alternatives else Radiograph
         try:
-            with self._deadline(seconds):
+            with _deadlines.within(seconds, self._expire):
                 self._channel.send(request, [data])
                 head = self._channel.head()
                 if "read" in head:
@@ -89,10 +91,13 @@ class WorkerProcess:
             self.stop()
             _refuse(self._expired, False, seconds)
 
+    def alive(self) -> bool:
+        """Whether it can be given a file."""
+        return not self._stopped and self.process.poll() is None
+
     def reusable(self) -> bool:
         """Whether it lives, and has neither read too many files nor kept too much memory."""
-        alive = not self._stopped and self.process.poll() is None
-        return alive and self._files < MOST_FILES and _resident(self.process.pid) < MOST_RESIDENT
+        return self.alive() and self._files < MOST_FILES and _resident(self.process.pid) < MOST_RESIDENT
 
     def stop(self) -> None:
         """End it at once, with the process that it may itself have started."""
@@ -114,7 +119,7 @@ class WorkerProcess:
 
     def _await_start(self) -> None:
         try:
-            with self._deadline(START_SECONDS):
+            with _deadlines.within(START_SECONDS, self._expire):
                 self._ready = self._channel.head() == {"ready": True}
         except (EOFError, OSError, Malformed):
             self.stop()
@@ -124,16 +129,6 @@ class WorkerProcess:
     def _receive(self, array: npt.NDArray[Any]) -> None:
         if array.size:
             self._channel.receive_into(array.data.cast("B"))
-
-    @contextmanager
-    def _deadline(self, seconds: float) -> Iterator[None]:
-        timer = threading.Timer(seconds, self._expire)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
 
     def _expire(self) -> None:
         self._expired = True
@@ -175,7 +170,8 @@ def _raise(head: dict[str, Any]) -> NoReturn:
 def _resident(pid: int) -> int:
     """Bytes that a process has in memory; 0 where the system does not tell."""
     try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+        with open(f"/proc/{pid}/statm", "rb", buffering=0) as stream:  # noqa: PTH123  after every file
+            pages = int(stream.read().split()[1])
     except (OSError, ValueError, IndexError):
         return 0
     return pages * os.sysconf("SC_PAGE_SIZE")
