@@ -110,6 +110,10 @@ class Radiograph:
         result: T = kept[make]
         return result
 
+    def know(self, make: Callable[[Radiograph], T], result: T) -> None:
+        """Have `derived` give what was computed elsewhere."""
+        self._derived[make] = result  # type: ignore[attr-defined]
+
     @property
     def height(self) -> int:
         """Rows of `pixels`."""

@@ -118,7 +118,7 @@ def _signs(levels: Bytes2D) -> _Signs:
     """
     hat = cv2.morphologyEx(levels, cv2.MORPH_TOPHAT, np.ones((STROKE, STROKE), np.uint8))
     # Half of the contrast near by, which parts letters whose soft edges touch.
-    limit = np.maximum(cv2.dilate(hat, np.ones((9, 9), np.uint8)) // 2, np.uint8(CONTRAST))
+    limit = cv2.max(cv2.dilate(hat, np.ones((9, 9), np.uint8)) // 2, CONTRAST)
     ink = (hat > limit).view(np.uint8)
     if cv2.countNonZero(ink) > INKED * ink.size:
         return _Signs(*np.empty((len(_Signs._fields), 0), np.float32))

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import mmap
 import os
+import select
 import socket
 import stat
 import struct
@@ -157,6 +158,10 @@ class Channel:
             self._read_into(view)
         else:
             view[:] = self._mapped(place)
+
+    def waiting(self) -> bool:
+        """Whether something has come, or the other end is closed; True over pipes, of which not every system tells."""
+        return not isinstance(self._reader, socket.socket) or bool(select.select([self._reader], [], [], 0)[0])
 
     def interrupt(self) -> None:
         """Make calls that wait at this end return, whoever else holds the other end."""

@@ -29,11 +29,24 @@ def suspected_text(radiograph: Radiograph) -> tuple[Box, ...]:
     return radiograph.derived(_suspected_text)
 
 
+def working_shape(height: int, width: int) -> tuple[int, int] | None:
+    """Rows and columns of the working copy; None where a radiograph of this size is its own."""
+    factor = max(height, width) // SIDE
+    return None if factor < 2 else (height // factor, width // factor)
+
+
+def know(radiograph: Radiograph, working: Floats | None, text: tuple[Box, ...]) -> None:
+    """Take over what another process computed."""
+    radiograph.know(_working_copy, radiograph.pixels if working is None else working)
+    radiograph.know(_suspected_text, text)
+
+
 def _working_copy(radiograph: Radiograph) -> Floats:
-    factor = max(radiograph.height, radiograph.width) // SIDE
-    if factor < 2:
+    shape = working_shape(radiograph.height, radiograph.width)
+    if shape is None:
         return radiograph.pixels
-    rows, columns = radiograph.height // factor, radiograph.width // factor
+    rows, columns = shape
+    factor = max(radiograph.height, radiograph.width) // SIDE
     whole = radiograph.pixels[: rows * factor, : columns * factor]
     small: Floats = np.asarray(cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA), np.float32)
     small.setflags(write=False)

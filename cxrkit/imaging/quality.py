@@ -51,7 +51,17 @@ def check_picture(radiograph: Radiograph) -> tuple[QualityIssue, ...]:
         As it was loaded. It is looked at in its working copy, text in a finer one. What takes long is kept
         with the radiograph (`cxrkit.imaging.derived`).
     """
-    return (*_by_header(radiograph), *_by_colour(radiograph), *radiograph.derived(_by_pixels))
+    return (*_by_header(radiograph), *_by_colour(radiograph), *by_pixels(radiograph))
+
+
+def by_pixels(radiograph: Radiograph) -> tuple[QualityIssue, ...]:
+    """Those of `check_picture` that the pixels give."""
+    return radiograph.derived(_by_pixels)
+
+
+def know(radiograph: Radiograph, issues: tuple[QualityIssue, ...]) -> None:
+    """Take `by_pixels` over from another process."""
+    radiograph.know(_by_pixels, issues)
 
 
 def _by_pixels(radiograph: Radiograph) -> tuple[QualityIssue, ...]:

@@ -25,6 +25,9 @@ SECONDS = 60.0
 
 MOST_PROCESSES = 2
 
+MOST_FILES = 1000
+"""Files after which a process is replaced, so that what one left behind does not last."""
+
 
 class Pool:
     """A few processes that are started when they are needed, and kept.
@@ -35,10 +38,15 @@ class Pool:
         Files that are decoded at the same time; further ones wait.
     command
         What a process runs.
+    files
+        After how many a process gets a successor. It goes on until that one has started, which no file waits for.
     """
 
-    def __init__(self, most: int = MOST_PROCESSES, command: Sequence[str] = COMMAND) -> None:
-        self._command = command
+    def __init__(
+        self, most: int = MOST_PROCESSES, command: Sequence[str] = COMMAND, *, files: int = MOST_FILES
+    ) -> None:
+        self._command, self._files = command, files
+        self._successor: WorkerProcess | None = None
         self._turns = threading.BoundedSemaphore(most)
         self._lock = threading.Lock()
         self._idle: list[WorkerProcess] = []
@@ -99,6 +107,8 @@ class Pool:
         with self._lock:
             self._closed, idle, busy = True, self._idle, list(self._busy)
             self._idle = []
+            if self._successor is not None:
+                idle.append(self._successor)
         for child in idle:
             child.close()
         for child in busy:
@@ -120,10 +130,23 @@ class Pool:
         with self._lock:
             self._busy.discard(child)
             if keep and not self._closed:
-                self._idle.append(child)
-                return
+                after = self._after(child)
+                self._idle.append(after)
+                if after is child:
+                    return
         child.close()
         self.prepare()
+
+    def _after(self, child: WorkerProcess) -> WorkerProcess:
+        """Who takes the place of a process that has read a file: a successor that has started, else itself."""
+        if child.files < self._files:
+            return child
+        if self._successor is None:
+            self._successor = WorkerProcess(self._command)
+        if not self._successor.started():
+            return child
+        successor, self._successor = self._successor, None
+        return successor
 
 
 _pool = Pool()

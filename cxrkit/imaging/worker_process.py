@@ -16,19 +16,15 @@ import numpy.typing as npt
 
 import cxrkit.errors
 from cxrkit.errors import CorruptFile, DisplayUnknown, RadiographError, TooLarge
-from cxrkit.imaging.alternatives import Alternatives
 from cxrkit.imaging.channel import Channel, Malformed
 from cxrkit.imaging.confinement import environment
 from cxrkit.imaging.deadlines import Deadlines
 from cxrkit.imaging.decode import MAX_PIXELS
+from cxrkit.imaging.decoding import Decoding
 from cxrkit.imaging.messages import record
-from cxrkit.radiograph import Radiograph
 
 COMMAND = (sys.executable, "-P", "-m", "cxrkit.imaging.worker_child")
 START_SECONDS = 60.0
-MOST_FILES = 300
-"""Files after which a process is replaced, so that what one left behind does not last."""
-
 MOST_RESIDENT = 2**29
 """Bytes in memory, between files, beyond which a process is replaced; a new one has about 2^27."""
 
@@ -58,27 +54,33 @@ class WorkerDefect(RuntimeError):
 
 
 class WorkerProcess:
-    """One process that decodes one file at a time."""
+    """One process that decodes one file at a time.
+
+    Attributes
+    ----------
+    files
+        How many it has been given.
+    """
 
     def __init__(self, command: Sequence[str] = COMMAND) -> None:
         self._channel, self.process = Channel.to_child(command, environment())
         self._lock = threading.Lock()
         self._ready = self._expired = self._stopped = False
-        self._files = 0
+        self.files = 0
 
     def load(self, data: bytes, suffix: str, alternatives: bool, seconds: float) -> Any:
         """Have a file decoded; see `load_untrusted`."""
         if not self._ready:
             self._await_start()
-        self._files += 1
+        self.files += 1
         request = {"bytes": len(data), "suffix": suffix, "alternatives": alternatives, "seconds": seconds}
-        kind = tuple[Radiograph, Alternatives | None] if alternatives else Radiograph
         try:
             with _deadlines.within(seconds, self._expire):
                 self._channel.send(request, [data])
                 head = self._channel.head()
                 if "read" in head:
-                    return record(head["read"], kind, self._receive, MAX_PIXELS, MOST_ANSWER)
+                    read = record(head["read"], Decoding, self._receive, MAX_PIXELS, MOST_ANSWER)
+                    return (read.radiograph, read.alternatives) if alternatives else read.radiograph
         except (EOFError, OSError, Malformed, MemoryError) as error:
             self.stop()
             _refuse(self._expired, isinstance(error, MemoryError), seconds)
@@ -95,9 +97,13 @@ class WorkerProcess:
         """Whether it can be given a file."""
         return not self._stopped and self.process.poll() is None
 
+    def started(self) -> bool:
+        """Whether a file that it is given now need not wait until it is ready; it may also have failed to start."""
+        return self._ready or self._channel.waiting() or not self.alive()
+
     def reusable(self) -> bool:
-        """Whether it lives, and has neither read too many files nor kept too much memory."""
-        return self.alive() and self._files < MOST_FILES and _resident(self.process.pid) < MOST_RESIDENT
+        """Whether it lives, and has not kept too much memory."""
+        return self.alive() and _resident(self.process.pid) < MOST_RESIDENT
 
     def stop(self) -> None:
         """End it at once, with the process that it may itself have started."""

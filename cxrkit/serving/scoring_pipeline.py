@@ -29,6 +29,9 @@ from cxrkit.serving.scoring_sources import Entry, Source
 MOST_BYTES = 2**29
 """Bytes of pixels of a batch at most, unless one picture has more; and again as many that wait to be in one."""
 
+MOST_FILES = 10_000
+"""Files after which a process that decodes is replaced. They are all of whoever scores them."""
+
 Floats = npt.NDArray[np.float32]
 Tick = Callable[[Sequence[str]], None]
 """Told the outcomes of files as they become known."""
@@ -137,7 +140,7 @@ class Scorer:
     def __init__(self, model: Model, source: Source, how: How) -> None:
         self._model, self._source, self._how = model, source, how
         cv2.setNumThreads(1)  # several pictures are at work already, and its threads would take turns with them
-        self._pool = None if how.trusted else Pool(how.decoders)
+        self._pool = None if how.trusted else Pool(how.decoders, files=MOST_FILES)
 
     def close(self) -> None:
         """End the processes that decode."""

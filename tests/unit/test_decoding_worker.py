@@ -21,10 +21,11 @@ import pytest
 from cxrkit import errors
 from cxrkit.dashboard.entry import incident
 from cxrkit.errors import CorruptFile, CxrError, DisplayUnknown, Overloaded, TooLarge, UnsupportedFormat
-from cxrkit.imaging import channel, worker, worker_process
+from cxrkit.imaging import channel, derived, quality, worker, worker_process
 from cxrkit.imaging.alternatives import Alternatives
 from cxrkit.imaging.channel import Channel, Malformed
 from cxrkit.imaging.confinement import environment
+from cxrkit.imaging.decoding import Decoding
 from cxrkit.imaging.dicom_writing import write_dicom
 from cxrkit.imaging.loading import load_radiograph, load_with_alternatives
 from cxrkit.imaging.messages import plain, record
@@ -322,19 +323,31 @@ def test_a_process_that_died_while_idle_is_replaced(pool: Pool) -> None:
     assert same(pool.load(PNG), load_radiograph(PNG))
 
 
-def test_processes_are_replaced_after_many_files_and_when_they_grew(
-    pool: Pool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(worker_process, "MOST_FILES", 1)
-    used = set()
-    for _ in range(2):
-        used.add(pool._idle[-1].process.pid)
-        pool.load(PNG)
-    monkeypatch.undo()
-    assert len(used) == 2
+def test_a_process_that_read_many_files_goes_when_its_successor_has_started() -> None:
+    pool = Pool(files=2)
+    pool.load(PNG)
+    first = pool._idle[-1].process
+    pool.load(PNG)
+    assert pool._idle[-1].process is first  # no file waits for the successor
+    while not pool._successor.started():
+        time.sleep(0.01)
+    pool.load(PNG)
+    (second,) = pool.idle()
+    assert second.process is not first
+    assert first.poll() is not None
+    assert second.files == 0
+    assert same(pool.load(PNG), load_radiograph(PNG))
+    pool.load(PNG)  # which starts the next one
+    third = pool._successor.process
+    pool.close()
+    assert third.poll() is not None
+
+
+def test_a_process_that_grew_is_replaced_at_once(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = pool._idle[-1].process.pid
     monkeypatch.setattr(worker_process, "MOST_RESIDENT", 10**6)
     pool.load(PNG)
-    assert pool._idle[-1].process.pid not in used
+    assert pool._idle[-1].process.pid != before
 
 
 def test_a_program_that_does_not_start_is_a_defect() -> None:
@@ -414,7 +427,8 @@ def filled_from(arrays: list[np.ndarray]) -> Callable[[np.ndarray], None]:
     return receive
 
 
-PLAIN = json.loads(json.dumps(plain(load_radiograph(SOUND["dicom"]), [])))
+DECODING = json.loads(json.dumps(plain(Decoding.of(load_radiograph(phantom_dicom(size=600))), [])))
+PLAIN = DECODING["radiograph"]
 FORGED = {
     "no record": ["pixels"],
     "a field less": {name: value for name, value in PLAIN.items() if name != "sha256"},
@@ -447,6 +461,41 @@ def test_forged_records_are_refused(kind: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "found",
+    [
+        {"working": None},
+        {"working": [299, 300]},
+        {"text": [{"left": 1, "top": 1, "right": 2, "bottom": None}]},
+        {"text": [{"left": 1, "top": 1, "right": 2, "bottom": 2}] * 1001},
+        {"issues": [{"code": "anything", "severity": "warn"}]},
+        {"issues": [{"code": "too-small", "severity": "praise"}]},
+    ],
+    ids=["no copy", "another copy", "half a box", "too many boxes", "an unknown reason", "an unknown severity"],
+)
+def test_forged_findings_are_refused(found: dict[str, object]) -> None:
+    def read(words: dict[str, object]) -> Decoding:
+        decoding = record(words, Decoding, lambda array: array.fill(0.5), 10**6, 10**7)
+        assert isinstance(decoding, Decoding)
+        return decoding
+
+    assert read(DECODING).working is not None
+    with pytest.raises(Malformed):
+        read({**DECODING, **found})
+    fills = iter((0.5, np.nan))
+    with pytest.raises(Malformed):  # a copy beyond 0..1, of a sound picture
+        record(DECODING, Decoding, lambda array: array.fill(next(fills)), 10**6, 10**7)
+
+
+def test_what_was_found_comes_along() -> None:
+    for data in (phantom_dicom(size=600), SOUND["dicom"]):
+        there, here = load_untrusted(data), load_radiograph(data)
+        assert set(there._derived) >= {derived._working_copy, derived._suspected_text, quality._by_pixels}
+        np.testing.assert_array_equal(derived.working_copy(there), derived.working_copy(here))
+        assert derived.suspected_text(there) == derived.suspected_text(here)
+        assert quality.check_picture(there) == quality.check_picture(here)
+
+
+@pytest.mark.parametrize(
     "bytes_sent",
     [
         (2**30).to_bytes(4, "little"),
@@ -469,9 +518,9 @@ def test_forged_heads_are_refused(bytes_sent: bytes) -> None:
     "head",
     [
         {},
-        {"read": {**PLAIN, "pixels": [10**5, 10**5]}},
-        {"read": PLAIN},
-        {"read": {**PLAIN, "notes": ["x" * 10**6]}},
+        {"read": {**DECODING, "radiograph": {**PLAIN, "pixels": [10**5, 10**5]}}},
+        {"read": DECODING},
+        {"read": {**DECODING, "radiograph": {**PLAIN, "notes": ["x" * 10**6]}}},
         {"error": "SystemExit", "message": "a", "remedy": "b"},
         {"error": "Overloaded", "message": "a", "remedy": "b"},
         {"error": "RadiographError", "message": "x" * 10**4, "remedy": "b"},
