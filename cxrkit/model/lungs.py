@@ -54,7 +54,7 @@ def lung_mask(logits: Floats) -> Mask:
     All False where they cover less than `LEAST` of the picture.
     """
     above = (logits > 0).astype(np.uint8)
-    count, regions, facts, _ = cv2.connectedComponentsWithStats(above, connectivity=4)
+    count, regions, facts, _ = cv2.connectedComponentsWithStats(above, connectivity=4, ltype=cv2.CV_16U)
     sizes = facts[:, cv2.CC_STAT_AREA]
     largest = sorted(range(1, count), key=lambda k: -int(sizes[k]))[:2]
     kept = [k for k in largest if sizes[k] >= 0.1 * sizes[largest[0]]]
