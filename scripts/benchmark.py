@@ -49,6 +49,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--training", action="store_true", help="time training instead of reading")
     add("--files", action="store_true", help="time reading of files instead")
     add("--bulk", metavar="FOLDER", help="time scoring of many files instead: those in a folder, table or archive")
+    add("--number", type=int, default=128, help="of --bulk: files per round, evenly spaced (default: %(default)s)")
     add("--batch", type=int, default=16, help="of --training: images per step (default: %(default)s)")
     add("--size", type=int, default=224, help="of --training: side of the images (default: %(default)s)")
     add("--precision", choices=["auto", "bfloat16", "float32"], default="auto", help="of --training")
@@ -95,7 +96,8 @@ def bulk(options: argparse.Namespace) -> dict:
     from cxrkit.serving.scoring_sources import SourceSpec
     from cxrkit.serving.scoring_timing import compare
 
-    return compare(XRayModelManager(options.preset, bulk=True), SourceSpec(options.bulk), rounds=options.rounds or 7)
+    model, source = XRayModelManager(options.preset, bulk=True), SourceSpec(options.bulk)
+    return compare(model, source, files=options.number, rounds=options.rounds or 7)
 
 
 def main(arguments: list[str] | None = None) -> int:

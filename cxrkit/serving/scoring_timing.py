@@ -8,7 +8,6 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,9 @@ def compare(
     Parameters
     ----------
     source
-        At least `files` files that can be read; every round takes the first of them.
+        Files that can be read.
+    files
+        How many of them every round takes, evenly spaced among all; all where there are fewer.
     how
         How they are scored.
 
@@ -43,7 +44,8 @@ def compare(
     """
     how = how or How()
     opened = source.open()
-    entries = tuple(islice(opened.entries(), files))
+    entries = tuple(opened.entries())
+    entries = tuple(entries[len(entries) * k // files] for k in range(files)) if len(entries) > files else entries
     radiographs = [load_radiograph(opened.read(entry)) for entry in entries[: how.batch]]
     batch = np.concatenate([model.preprocess(radiograph) for radiograph in radiographs])
     scorer = Scorer(model, opened, how)
