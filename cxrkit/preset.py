@@ -2,7 +2,7 @@
 
 A preset is a folder ``weights/<name>/`` that holds ``preset.json`` (this record),
 ``model.weights.h5`` (whose sha256 the record names), ``label_counts.csv`` (labels of the
-training split) and ``evaluation.json``.
+training split) and ``evaluation.json``; and ``int8.json`` where it can be computed in int8.
 """
 
 from __future__ import annotations

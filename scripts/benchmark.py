@@ -1,7 +1,8 @@
 """Time one reading, or with --training one training step, against other ways of doing it, as ratios within one run.
 
-Without --training: a reading with all maps against the bare trunk, TensorFlow's trunk, Keras' predict and tape
-Grad-CAM; and predict.py as a process of its own, from its start to the first reading, with the compiled form cached.
+Without --training: a reading with all maps against the bare trunk, the trunk in bfloat16 and int8 (where processor and
+preset have them), TensorFlow's trunk, Keras' predict and tape Grad-CAM; and predict.py as a process of its own, from
+its start to the first reading, with the compiled form cached.
 
 With --files: reading a PNG of 256 x 256 and a DICOM file of 2000 x 2000 pixels in a process of its own, as the
 dashboard does with uploads, against reading it here, and what the process adds in milliseconds: in all, and of

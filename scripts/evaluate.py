@@ -73,7 +73,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
             "depend on its weights, and lie in the lungs (column mask)? On N radiographs, 20 unless told"),
         add("--degrade", **pairs, metavar="CHANGE=AMOUNT", help="of a preset: make every image worse first: "
             "blur (share of the width, such as 0.01), shrink (factor), gamma (exponent) or noise; repeatable"),
-        add("--precision", choices=["float32", "bfloat16"], help="of a preset: in which its network computes"),
+        add("--precision", choices=["float32", "bfloat16", "int8"], help="of a preset: in which its network computes"),
         add("--record", action="store_true", help="of a preset: also store the metrics of the split in its card"),
         add("--replace", action="store_true", help="with --record: in place of those of another table of this split"),
     ]  # fmt: skip
@@ -92,7 +92,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         parser.error("--attention needs at least 1 radiograph")
     if options.degrade and (options.record or options.boxes or options.attention is not None):
         parser.error("--degrade does not go with --record, --boxes and --attention")
-    if options.precision == "bfloat16" and options.record:
+    if options.precision not in (None, "float32") and options.record:
         parser.error("--record stores the metrics of float32, in which a preset is read")
     if options.replace and not options.record:
         parser.error("--replace goes with --record")

@@ -145,7 +145,7 @@ def import_weights(
         folder.mkdir(parents=True, exist_ok=True)
         for name in (WEIGHTS_FILE, CARD):  # the card last: until then the folder holds nothing that can read
             (making / name).replace(folder / name)
-        for stale in ("evaluation.json", "label_counts.csv", "recipe.json"):
+        for stale in ("evaluation.json", "label_counts.csv", "recipe.json", "int8.json"):
             (folder / stale).unlink(missing_ok=True)
     except OSError:
         raise ImportRefused("The preset folder cannot be written.", "Name a folder that you may write to.") from None

@@ -20,6 +20,7 @@ from cxrkit.model.dropout import DropoutDraws, percentiles
 from cxrkit.model.first_layer import first_planes
 from cxrkit.model.gate import Gate, descriptor
 from cxrkit.model.gradcam import grad_cam
+from cxrkit.model.int8_ranges import load_ranges
 from cxrkit.model.lungs import EDGE_LIMIT, Mask, edge_share, lung_tensor, outside_shares, share_inside, shipped_finder
 from cxrkit.model.runtimes import Precision, Runtime, RuntimeName, chosen
 from cxrkit.preset import WEIGHTS, Preset, find_preset
@@ -59,7 +60,8 @@ class XRayModelManager:
         Backbone weights for the first step: a local file, ``"download"``, or None to go straight to
         the second. See `cxrkit.model.checkpoints.load_imagenet`.
     precision
-        In which OpenVINO computes the trunk; the head is always float32.
+        In which OpenVINO computes the trunk: ``"float32"``, ``"bfloat16"`` or ``"int8"``, for which the ranges of the
+        preset's layers must have been measured (`cxrkit.model.int8_ranges`). The head is always float32.
     bulk
         Whether many radiographs are read at once, by several threads: OpenVINO then reads more of them in the same
         time, but each takes longer. The other runtimes do not differ.
@@ -91,9 +93,10 @@ class XRayModelManager:
         if name == "openvino":
             from cxrkit.model.openvino_runtime import OpenVinoRuntime
 
+            ranges = load_ranges(self.preset) if precision == "int8" else None
             form = compiled_form(Blueprint.of(self.preset))
             assert form.head is not None
-            self.runtime, self.head = OpenVinoRuntime(form.trunk, precision, bulk=bulk), form.head
+            self.runtime, self.head = OpenVinoRuntime(form.trunk, precision, bulk=bulk, ranges=ranges), form.head
             self._planes: Floats | None = form.kernels
         else:
             from cxrkit.model.keras_head import head_of

@@ -14,17 +14,27 @@ import threadpoolctl
 from openvino import properties
 
 from cxrkit.errors import PresetInvalid
+from cxrkit.model.int8_graph import computed_in_int8, quantise
+from cxrkit.model.int8_ranges import Int8Ranges
 from cxrkit.model.openvino_core import core
 from cxrkit.model.runtimes import Precision
 
 Floats = npt.NDArray[np.float32]
-_TYPES = {"float32": openvino.Type.f32, "bfloat16": openvino.Type.bf16}
+# in int8 what is no convolution stays in float32
+_TYPES = {"float32": openvino.Type.f32, "bfloat16": openvino.Type.bf16, "int8": openvino.Type.f32}
+_NEEDED = {"bfloat16": "BF16", "int8": "INT8"}
 
 
 def can_compute(precision: Precision) -> bool:
     """Whether this processor has instructions for a precision; OpenVINO would take another one and not say so."""
     able = core().get_property("CPU", properties.device.capabilities())
-    return precision == "float32" or "BF16" in able
+    return precision == "float32" or _NEEDED[precision] in able
+
+
+def _cannot(precision: Precision) -> PresetInvalid:
+    return PresetInvalid(
+        f"This processor cannot compute in {precision}.", "Leave the precision at float32, which is exact."
+    )
 
 
 class OpenVinoRuntime:
@@ -43,6 +53,8 @@ class OpenVinoRuntime:
         for many, `streams` of them run side by side, so that no core waits for another one within a layer.
     singly
         Whether images come one by one, which a graph of fixed size does faster; several are then computed in turn.
+    ranges
+        Of the trunk's layers, for int8 and for nothing else.
 
     NumPy's linear algebra is kept to one thread in this process from then on: the threads of OpenBLAS wait by
     spinning, and after each small product of a reading they took the cores from the next call, which then lasted up
@@ -51,18 +63,26 @@ class OpenVinoRuntime:
     Raises
     ------
     PresetInvalid
-        The processor cannot compute in this precision.
+        The processor cannot compute in this precision, or the ranges are of another trunk.
+    ValueError
+        Ranges without int8, or int8 without ranges.
     """
 
     name = "openvino"
 
     def __init__(
-        self, trunk: Path, precision: Precision = "float32", *, bulk: bool = False, singly: bool = False
+        self,
+        trunk: Path,
+        precision: Precision = "float32",
+        *,
+        bulk: bool = False,
+        singly: bool = False,
+        ranges: Int8Ranges | None = None,
     ) -> None:
+        if (precision == "int8") != (ranges is not None):
+            raise ValueError("int8 needs the ranges of the layers, and nothing else takes them")
         if not can_compute(precision):
-            raise PresetInvalid(
-                f"This processor cannot compute in {precision}.", "Leave the precision at float32, which is exact."
-            )
+            raise _cannot(precision)
         threadpoolctl.threadpool_limits(1, user_api="blas")
         self.precision: Precision = precision
         modes = properties.hint.PerformanceMode
@@ -77,8 +97,12 @@ class OpenVinoRuntime:
         model = core().read_model(trunk)
         if singly:
             model.reshape([1, *model.input(0).partial_shape[1:]])
+        if ranges is not None:
+            quantise(model, ranges)
         self._singly = singly
         self.compiled: Any = core().compile_model(model, "CPU", hints)
+        if ranges is not None and not computed_in_int8(self.compiled):
+            raise _cannot(precision)  # marks are a proposal, which OpenVINO leaves aside where nothing is gained
         self.streams: int = self.compiled.get_property(properties.optimal_number_of_infer_requests()) if bulk else 1
         self._free: queue.SimpleQueue[Any] = queue.SimpleQueue()
         for _ in range(self.streams):

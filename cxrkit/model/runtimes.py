@@ -13,7 +13,7 @@ from cxrkit.errors import ExtraMissing, PresetInvalid
 
 Floats = npt.NDArray[np.float32]
 RuntimeName = Literal["auto", "openvino", "tensorflow", "keras"]
-Precision = Literal["float32", "bfloat16"]
+Precision = Literal["float32", "bfloat16", "int8"]
 SPELT: dict[RuntimeName, str] = {"openvino": "OpenVINO", "tensorflow": "TensorFlow", "keras": "Keras"}
 
 

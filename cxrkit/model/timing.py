@@ -10,7 +10,8 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -20,9 +21,11 @@ import numpy.typing as npt
 
 from cxrkit.errors import ScoringError
 from cxrkit.imaging.quality import check_picture
+from cxrkit.model.int8_ranges import find_ranges
 from cxrkit.model.lungs import lung_tensor
 from cxrkit.model.manager import XRayModelManager
 from cxrkit.model.openvino_runtime import can_compute
+from cxrkit.model.runtimes import Precision
 from cxrkit.radiograph import Radiograph
 
 Floats = npt.NDArray[np.float32]
@@ -86,9 +89,7 @@ def compare(preset: str, radiograph: Radiograph, rounds: int = 15) -> dict[str, 
         "tensorflow_trunk": lambda: beside.runtime.features(tensor),
         "keras_predict": lambda: beside.model.predict(tensor, verbose=0),
     }
-    if manager.runtime.name == "openvino" and can_compute("bfloat16"):
-        coarse = XRayModelManager(preset, precision="bfloat16")
-        ways["bfloat16_trunk"] = lambda: coarse.runtime.features(tensor)
+    ways |= {f"{precision}_trunk": partial(coarse.runtime.features, tensor) for precision, coarse in _coarser(manager)}
     for way in ways.values():  # trace and warm up
         way()
         way()
@@ -110,6 +111,7 @@ def compare(preset: str, radiograph: Radiograph, rounds: int = 15) -> dict[str, 
         "keras_predict_to_reading": ratio("keras_predict", "reading_with_all_maps"),
         "tape_and_predict_to_reading": (min(slow) + min(times["keras_predict"])) / min(times["reading_with_all_maps"]),
     }
+    ratios |= {f"{way}_to_trunk": ratio(way, "bare_trunk") for way in ("bfloat16_trunk", "int8_trunk") if way in times}
     if "bfloat16_trunk" in times:
         ratios["keras_predict_to_bfloat16_trunk"] = ratio("keras_predict", "bfloat16_trunk")
     return {
@@ -127,6 +129,15 @@ def compare(preset: str, radiograph: Radiograph, rounds: int = 15) -> dict[str, 
         "median_ms": {name: round(value, 2) for name, value in medians.items()},
         "ratios": {name: round(value, 3) for name, value in ratios.items()},
     }
+
+
+def _coarser(manager: XRayModelManager) -> Iterator[tuple[Precision, XRayModelManager]]:
+    """The same preset in the coarser precisions that it and this processor can be computed in."""
+    if manager.runtime.name == "openvino":
+        if can_compute("bfloat16"):
+            yield "bfloat16", XRayModelManager(manager.preset, precision="bfloat16")
+        if can_compute("int8") and find_ranges(manager.preset) is not None:
+            yield "int8", XRayModelManager(manager.preset, precision="int8")
 
 
 _LAUNCH = """

@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import pandas as pd
 
@@ -16,6 +15,7 @@ from cxrkit.errors import ManifestError
 from cxrkit.evaluation.schema import EVALUATION, Evaluation, Source
 from cxrkit.imaging.degradation import describe
 from cxrkit.imaging.survey import readable
+from cxrkit.model.runtimes import Precision
 from cxrkit.preset import CARD, Preset
 from cxrkit.serving.attention import examine_attention
 from cxrkit.serving.bulk import score_manifest
@@ -113,7 +113,7 @@ def judge_preset(
     report: bool = True,
     record: bool = False,
     replace: bool = False,
-    precision: Literal["float32", "bfloat16"] = "float32",
+    precision: Precision = "float32",
     progress: Progress | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> Evaluation:
