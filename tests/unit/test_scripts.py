@@ -143,8 +143,11 @@ def test_evaluate_computes_in_another_precision_and_says_so(preset, manifest, tm
     else:
         assert coarse == 2
         assert "cannot compute in bfloat16" in capsys.readouterr().err
-    with pytest.raises(SystemExit, match="2"):
-        run(*arguments, "--precision", "bfloat16", "--record", "--out", tmp_path / "o")
+    assert run(*arguments, "--precision", "int8", "--out", tmp_path / "o") == 2
+    assert "ranges of its layers were not measured" in capsys.readouterr().err
+    for precision in ("bfloat16", "int8"):
+        with pytest.raises(SystemExit, match="2"):
+            run(*arguments, "--precision", precision, "--record", "--out", tmp_path / "o")
 
 
 def test_evaluate_refuses_with_2(preset, manifest, tmp_path, capsys):

@@ -5,6 +5,9 @@ from pathlib import Path
 import pytest
 
 from cxrkit.evaluation.schema import Evaluation
+from cxrkit.model.int8_graph import computed_in_int8
+from cxrkit.model.int8_ranges import load_ranges
+from cxrkit.model.manager import XRayModelManager
 from cxrkit.preset import Preset, list_presets
 from cxrkit.train_config import TrainConfig
 
@@ -35,6 +38,20 @@ def test_two_presets_ship_and_verify():
         assert preset.label_noise
         assert {point.split.split(" ")[0] for point in preset.operating_points} == {"val"}
         assert {c.split.split(" ")[0] for c in preset.calibration.values()} == {"val"}
+
+
+@pytest.mark.parametrize("name", ["chestxray14", "pneumonia"])
+def test_the_ranges_for_int8_are_of_these_weights_and_of_training_radiographs(name):
+    preset = Preset.load(SHIPPED / name)
+    ranges = load_ranges(preset)  # refuses those of other weights
+    assert len(ranges.layers) == 119  # of 120 convolutions; that a kernel is changed, loading would refuse
+    assert ranges.split == "train"
+    assert ranges.n >= 300
+    assert "$CXRKIT_DATA" in ranges.command
+    runtime = XRayModelManager(preset, precision="int8").runtime
+    assert computed_in_int8(runtime.compiled) == 119
+    told = [limit for limit in preset.limits if "--precision int8" in limit]
+    assert len(told) == 1
 
 
 @pytest.mark.parametrize("name", ["chestxray14", "pneumonia"])
