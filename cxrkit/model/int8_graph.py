@@ -3,6 +3,10 @@
 `quantise` puts a FakeQuantize operation before both inputs of a convolution, which OpenVINO takes as the order to
 compute it with integers of eight bits: 256 levels between the range's ends for activations, 255 levels around zero for
 each output channel of a kernel (docs.openvino.ai, "Low precision IR"). Everything else stays in float32.
+
+A processor without VNNI adds two products in 16 bits. Behind a ReLU few values are near the upper end, where two of
+them times two of the largest weights overflow. Where inputs are signed, zero itself lies far up; there kernels are
+given half of their levels, with which nothing can overflow (255 * 64 * 2 < 2 ** 15).
 """
 
 from __future__ import annotations
@@ -60,7 +64,7 @@ def quantise(model: Any, ranges: Int8Ranges) -> int:
         for node in nodes:
             source, kernel = node.input_value(0), _kernel(node)
             widest = np.abs(kernel).reshape(len(kernel), -1).max(axis=1).reshape(-1, 1, 1, 1)
-            widest = np.where(widest > 0, widest, np.float32(1))
+            widest = np.where(widest > 0, widest, np.float32(1)) * (1 if low == 0 else np.float32(127 / 64))
             key = (source.get_node().get_friendly_name(), source.get_index(), low, high)
             if key not in inputs:
                 inputs[key] = _rounded(source, np.float32(low), np.float32(high), STEPS + 1).output(0)

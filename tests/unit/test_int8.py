@@ -99,6 +99,16 @@ def test_rounding_by_hand() -> None:
         np.testing.assert_allclose(found.ravel(), expected, rtol=1e-6)
 
 
+def test_kernels_of_signed_inputs_have_half_of_the_levels() -> None:
+    """64 steps to the largest weight of each channel: of 1 for 64, of 2 for 128. Inputs have steps of 1."""
+    kernel = np.array([[64, -12.6], [5.1, 128]], np.float32).reshape(2, 2, 1, 1)
+    model, name = two_convolutions(kernel)
+    quantise(model, ranges_of({name: (-128, 127)}))
+    compiled = core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    (found,) = compiled(np.array([-99.7, 120.4], np.float32).reshape(1, 2, 1, 1)).values()
+    np.testing.assert_allclose(found.ravel(), (-100 * 64 - 120 * 13, -100 * 6 + 120 * 128), rtol=1e-6)
+
+
 @pytest.mark.parametrize(("low", "high"), [(-1.0, 2.0), (-3.0, 0.1), (-0.001, 5.0), (0.0, 5.0)])
 def test_zero_stays_zero_in_any_range(low: float, high: float) -> None:
     model, name = two_convolutions(np.ones((2, 2, 1, 1), np.float32))
