@@ -13,20 +13,21 @@ import numpy as np
 import numpy.typing as npt
 
 from cxrkit.errors import TrainConfigError
-from cxrkit.imaging.preprocessing import covered_box, to_tensor
-from cxrkit.imaging.quality import check_picture, corrected
+from cxrkit.imaging.preprocessing import to_tensor
+from cxrkit.imaging.quality import corrected
 from cxrkit.model.compiled import Blueprint, compiled_form
-from cxrkit.model.dropout import DropoutDraws, percentiles
+from cxrkit.model.dropout import DropoutDraws
 from cxrkit.model.first_layer import first_planes
 from cxrkit.model.gate import Gate, descriptor
 from cxrkit.model.gradcam import grad_cam
 from cxrkit.model.int8_ranges import load_ranges
-from cxrkit.model.lungs import EDGE_LIMIT, Mask, edge_share, lung_tensor, outside_shares, share_inside, shipped_finder
+from cxrkit.model.lungs import Mask, lung_tensor, shipped_finder
 from cxrkit.model.runtimes import Precision, Runtime, RuntimeName, chosen
+from cxrkit.model.writing import ReadingWriter
 from cxrkit.preset import WEIGHTS, Preset, find_preset
-from cxrkit.quality import QualityIssue, QualityReport, ordered
+from cxrkit.quality import QualityIssue, ordered
 from cxrkit.radiograph import Radiograph
-from cxrkit.reading import Explanation, FindingScore, Interval, Prediction, Reading
+from cxrkit.reading import Explanation, Prediction, Reading
 from cxrkit.train_config import TrainConfig
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ class XRayModelManager:
 
     def predict(self, radiograph: Radiograph) -> Prediction:
         """Calibrated probabilities of all findings of a radiograph as it lies, whatever it shows: see `read`."""
-        return self._prediction(self.head.logits(self.runtime.features(self.preprocess(radiograph)))[0])
+        return self._writer.prediction(self.head.logits(self.runtime.features(self.preprocess(radiograph)))[0])
 
     def predict_many(self, radiographs: Iterable[Radiograph], batch_size: int = 16) -> Iterator[Prediction]:
         """Predictions in the order of the radiographs, computed in batches; holds one batch in memory."""
@@ -172,7 +173,7 @@ class XRayModelManager:
         tensors = (self.preprocess(r) for r in radiographs)
         while batch := list(islice(tensors, batch_size)):
             for logits in self.head.logits(self.runtime.features(np.concatenate(batch))):
-                yield self._prediction(logits)
+                yield self._writer.prediction(logits)
 
     def explain(self, radiograph: Radiograph, finding: str) -> Explanation:
         """Grad-CAM of one finding of a radiograph as it lies; raises `FindingUnknown`."""
@@ -182,7 +183,7 @@ class XRayModelManager:
     def explanations(self, radiograph: Radiograph) -> dict[str, Explanation]:
         """Grad-CAM of all findings of a radiograph as it lies, without lungs and quality report."""
         features = self.runtime.features(self.preprocess(radiograph))[0]
-        return self._explanations(grad_cam(features, self.head.alpha(features)), radiograph, None)
+        return self._writer.explanations(grad_cam(features, self.head.alpha(features)), radiograph, None)
 
     def read(self, radiograph: Radiograph, *, correct: bool = True) -> Reading:
         """Everything in one pass: probabilities, the Grad-CAM maps of all findings, and the quality report.
@@ -234,12 +235,12 @@ class XRayModelManager:
     def _read(self, features: Floats, radiograph: Radiograph, lungs: Mask | None) -> Reading:
         trace = self.head.trace(features[0])
         draws = None if self._dropout is None else self._dropout.logits(trace.averages[0])
-        prediction = self._prediction(self.head.behind_average(trace.averages)[0], draws)
+        prediction = self._writer.prediction(self.head.behind_average(trace.averages)[0], draws)
         maps = grad_cam(features[0], self.head.weights_of(trace))
         described = descriptor(trace.pooled)
         return replace(
-            self._scored(prediction, described, radiograph, lungs),
-            explanations=self._explanations(maps, radiograph, lungs),
+            self._writer.scored(prediction, described, radiograph, lungs),
+            explanations=self._writer.explanations(maps, radiograph, lungs),
             lungs=lungs,
             dropout=None if self._dropout is None else self._dropout.record,
         )
@@ -258,9 +259,9 @@ class XRayModelManager:
             else self.lungs.masks([lung_tensor(radiograph) for radiograph in radiographs])
         )
         return [
-            self._scored(
+            self._writer.scored(
                 # each by itself: a product of several rows is not rounded like that of one
-                self._prediction(self.head.behind_average(averages[k : k + 1])[0]),
+                self._writer.prediction(self.head.behind_average(averages[k : k + 1])[0]),
                 described[k : k + 1],
                 radiograph,
                 lungs[k],
@@ -268,72 +269,10 @@ class XRayModelManager:
             for k, radiograph in enumerate(radiographs)
         ]
 
-    def _scored(self, prediction: Prediction, described: Floats, radiograph: Radiograph, lungs: Mask | None) -> Reading:
-        """A reading without maps, from what was predicted and the (1, D) descriptor."""
-        return Reading(
-            prediction=prediction,
-            explanations={},
-            quality=self._quality(radiograph, described, lungs),
-            notes=radiograph.notes,
-            warnings=self.preset.population.mismatches(radiograph.age_band, radiograph.view),
-            preset=self.preset.name,
-            weights_sha256=self.preset.weights_sha256,
-            radiograph_sha256=radiograph.sha256,
-            notice=self.preset.notice,
-        )
-
-    def _explanations(self, maps: Floats, radiograph: Radiograph, lungs: Mask | None) -> dict[str, Explanation]:
-        """Explanations of all findings from their (C, H, W) maps; with lungs, where their evidence lies."""
-        maps.setflags(write=False)
-        height, width = radiograph.height, radiograph.width
-        box = covered_box(height, width, self.preset.geometry, self.preset.border)
-        inside = None if lungs is None else share_inside(lungs, box, height, width, maps.shape[1:])
-        limits = {} if self.preset.quality_gate is None else self.preset.quality_gate.evidence_limits
-        layer = self.preset.feature_layer
-        return {
-            finding: Explanation(
-                finding,
-                "grad-cam",
-                layer,
-                map_,
-                box,
-                peak,
-                outside,
-                limits.get(finding),
-            )
-            for finding, map_, peak, outside in zip(
-                self.findings, maps, maps.max(axis=(1, 2)).tolist(), outside_shares(maps, inside), strict=True
-            )
-        }
+    @property
+    def _writer(self) -> ReadingWriter:
+        return ReadingWriter(self.preset, self.gate)
 
     def describe(self, features: Floats) -> Floats:
         """(n, H, W, K) feature maps -> (n, D) descriptors, which the quality gate looks at."""
         return descriptor(self.head.before_average(features))
-
-    def _quality(self, radiograph: Radiograph, described: Floats, lungs: Mask | None) -> QualityReport:
-        """The report on one picture as it lies, from its (1, D) descriptor and its lungs."""
-        issues = list(check_picture(radiograph))
-        if lungs is not None and not lungs.any():
-            # of 600 training and validation radiographs of four sets, lungs were found in every one
-            issues.append(QualityIssue("no-lungs", "warn" if self.gate is None else "refuse"))
-        elif lungs is not None and edge_share(lungs) > EDGE_LIMIT:
-            issues.append(QualityIssue("cropped", "warn"))
-        if self.gate is None:
-            return QualityReport(ordered(issues))
-        verdict = self.gate.judge(described, lungs)
-        if verdict.proposed:
-            issues += [QualityIssue("inverted" if s == "invert" else "rotated", "warn") for s in verdict.proposed]
-        else:
-            issues += verdict.issues()
-        return QualityReport(ordered(issues), proposed=verdict.proposed, distance=verdict.distance)
-
-    def _prediction(self, logits: Floats, draws: Floats | None = None) -> Prediction:
-        """Scores of (C,) logits; with (draws, C) logits, their intervals. A percentile of logits is one of
-        probabilities, too, since calibration rises."""
-        ends = None if draws is None else percentiles(draws).T.tolist()
-        scores = {}
-        for place, (finding, value) in enumerate(zip(self.findings, logits.tolist(), strict=True)):
-            probability = self.preset.calibration[finding].probability
-            interval = None if ends is None else Interval(*map(probability, ends[place]))
-            scores[finding] = FindingScore(probability(value), value, interval)
-        return Prediction(scores)
