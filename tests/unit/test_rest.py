@@ -24,6 +24,7 @@ from cxrkit.imaging import worker
 from cxrkit.imaging.dicom import transfer_syntaxes
 from cxrkit.imaging.phantom import phantom_dicom
 from cxrkit.model.manager import XRayModelManager
+from cxrkit.model.writing import ReadingWriter
 from cxrkit.preset import list_presets
 from cxrkit.quality import QualityIssue, QualityReport
 from cxrkit.serving.public_address import ALLOW
@@ -144,7 +145,7 @@ def test_a_reading_is_that_of_the_library(client: TestClient, png: bytes, folder
 def refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every picture is refused."""
     report = QualityReport((QualityIssue("not-frontal-chest", "refuse"),), distance=3.0)
-    monkeypatch.setattr(XRayModelManager, "_quality", lambda *arguments: report)
+    monkeypatch.setattr(ReadingWriter, "quality", lambda *arguments: report)
 
 
 @pytest.mark.usefixtures("refused")
