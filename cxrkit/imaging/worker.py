@@ -53,10 +53,10 @@ class Pool:
         self._busy: set[WorkerProcess] = set()
         self._closed = False
 
-    def prepare(self) -> None:
-        """Start a process, unless one is there, without waiting until it is ready."""
+    def prepare(self, processes: int = 1) -> None:
+        """Start processes until so many are there, without waiting until they are ready."""
         with self._lock:
-            if not self._closed and not self._idle and not self._busy:
+            while not self._closed and len(self._idle) + len(self._busy) < processes:
                 self._idle.append(WorkerProcess(self._command))
 
     def load(
@@ -190,9 +190,9 @@ def load_untrusted_with_alternatives(
     return read
 
 
-def prepare() -> None:
-    """Start the process that `load_untrusted` needs, so that the first file does not wait for it."""
-    _pool.prepare()
+def prepare(processes: int = 1) -> None:
+    """Start processes that `load_untrusted` needs, so that the first files do not wait for them."""
+    _pool.prepare(min(processes, MOST_PROCESSES))
 
 
 def forget() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import itertools
+import json
 import re
 import threading
 import time
@@ -99,7 +100,7 @@ def run_load(
     Raises
     ------
     SourceUnreachable
-        No server answers there.
+        No server answers there, or its models are not loaded within a minute.
     """
     parts = urlsplit(address)
     place = (parts.hostname or "127.0.0.1", parts.port or 80)
@@ -112,6 +113,7 @@ def run_load(
         raise SourceUnreachable(
             "No server answers at this address, or not without its token.", "Start it with: python scripts/serve.py."
         )
+    _await_models(place, headers)
 
     def client(number: int) -> None:
         connection = http.client.HTTPConnection(*place, timeout=_SECONDS)
@@ -155,6 +157,16 @@ def run_load(
     return load
 
 
+def _await_models(place: tuple[str, int], headers: dict[str, str]) -> None:
+    """Wait until the models are loaded, as whoever sends requests to a new server does."""
+    until = time.monotonic() + _SECONDS
+    while time.monotonic() < until:
+        if json.loads(_asked(place, "/health", headers) or "{}").get("model_loaded"):
+            return
+        time.sleep(0.2)
+    raise SourceUnreachable("The server's models were not loaded in time.", "Look into its log, and at its /health.")
+
+
 class _Measured(NamedTuple):
     """Resident megabytes and seconds of processor time; 0 where the server's system counts neither."""
 
@@ -169,15 +181,23 @@ def _form(data: bytes) -> bytes:
 
 def _measured(place: tuple[str, int], headers: dict[str, str]) -> _Measured | None:
     """What the server says of itself; None where it does not answer."""
+    text = _asked(place, "/metrics", headers)
+    if text is None:
+        return None
+    found = dict(re.findall(r"^(process_(?:resident_memory_bytes|cpu_seconds_total)) (\S+)$", text, re.MULTILINE))
+    memory, processor = found.get("process_resident_memory_bytes", 0), found.get("process_cpu_seconds_total", 0)
+    return _Measured(float(memory) / 1e6, float(processor))
+
+
+def _asked(place: tuple[str, int], path: str, headers: dict[str, str]) -> str | None:
+    """The answer to a GET, or None where there is none or it is an error."""
     connection = http.client.HTTPConnection(*place, timeout=_SECONDS)
     try:
-        connection.request("GET", "/metrics", headers=headers)
+        connection.request("GET", path, headers=headers)
         answer = connection.getresponse()
         text = answer.read().decode("utf-8", "replace")
+        return text if answer.status == 200 else None
     except (OSError, http.client.HTTPException):
         return None
     finally:
         connection.close()
-    found = dict(re.findall(r"^(process_(?:resident_memory_bytes|cpu_seconds_total)) (\S+)$", text, re.MULTILINE))
-    memory, processor = found.get("process_resident_memory_bytes", 0), found.get("process_cpu_seconds_total", 0)
-    return _Measured(float(memory) / 1e6, float(processor)) if answer.status == 200 else None

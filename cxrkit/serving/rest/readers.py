@@ -112,7 +112,7 @@ class Readers:
 
     def _load(self) -> None:
         try:
-            worker.prepare()  # the first file finds it ready
+            worker.prepare(worker.MOST_PROCESSES)  # the first files find them ready
             for preset in list_presets(self._settings.weights):
                 if not self._closing:
                     self._load_one(preset)
