@@ -24,7 +24,7 @@ def blanked_boxes(radiograph: Radiograph) -> tuple[Box, ...]:
 
 
 def blank_field(radiograph: Radiograph, copy: overlay.DisplayCopy) -> None:
-    """The button beside the downloads, and what it opens; `copy` is the picture without anything blanked."""
+    """A button and the choices that it opens; `copy` is the picture without anything blanked."""
     found = len(suspected_text(radiograph))
     shown = [*_suspected(radiograph), *_own(radiograph)]
     label = f"Blank text ({len(shown)})" if shown else "Blank text"
@@ -52,7 +52,7 @@ def blank_field(radiograph: Radiograph, copy: overlay.DisplayCopy) -> None:
                         format="%d %%",
                         key=choices.field_key(key),
                     )
-        st.caption("Black in viewer and PNG file; the reading stays as it is. Text can be missed: look yourself.")
+        st.caption("Black where it is shown and saved; the reading stays as it is. Text can be missed: look yourself.")
     for key, value in chosen.items():  # hidden sliders have no value, and keep what they had
         choices.keep(key, value)
 

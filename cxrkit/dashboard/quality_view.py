@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable
 
 import streamlit as st
 
+from cxrkit.charts import overlay
 from cxrkit.dashboard import services
+from cxrkit.dashboard.blanking import blank_field, blanked_boxes
 from cxrkit.dashboard.display_field import display_field
 from cxrkit.dashboard.entry import plain
 from cxrkit.imaging.quality import NAMES
@@ -25,7 +27,8 @@ def refusal(radiograph: Radiograph, reading: Reading) -> None:
             icon=":material/block:",
         )
         with st.container(key="refused", horizontal=True):
-            uri = services.display_copy(radiograph).uri
+            copy = services.display_copy(radiograph)
+            uri = overlay.blank(copy, blanked_boxes(radiograph)).uri
             st.html(f'<img class="cx-refused" src="{uri}" alt="The picture that is not read">')
             with st.container(key="past"):
                 st.markdown(
@@ -35,13 +38,15 @@ def refusal(radiograph: Radiograph, reading: Reading) -> None:
                 if others:
                     st.markdown("Also:\n\n" + _lines(others))
                 display_field(radiograph)  # another of the file's windows may show a chest
-                st.button(
-                    "Show the reading all the same",
-                    icon=":material/visibility:",
-                    on_click=services.ask_all_the_same,
-                    args=(radiograph, reading),
-                    help="The reading then says, wherever it goes, that it was asked for in spite of the refusal.",
-                )
+                with st.container(key="past_buttons", horizontal=True):
+                    st.button(
+                        "Show the reading all the same",
+                        icon=":material/visibility:",
+                        on_click=services.ask_all_the_same,
+                        args=(radiograph, reading),
+                        help="The reading then says, wherever it goes, that it was asked for in spite of the refusal.",
+                    )
+                    blank_field(radiograph, copy)
 
 
 def remarks(reading: Reading) -> None:

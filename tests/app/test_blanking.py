@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 
 import cv2
 import numpy as np
@@ -12,6 +13,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from cxrkit.charts import overlay
+from cxrkit.imaging.dicom_writing import write_dicom
 from cxrkit.imaging.loading import load_radiograph
 from cxrkit.imaging.phantom import phantom
 from cxrkit.reading import Box, Explanation
@@ -22,19 +24,33 @@ from tests.lettering import ink_of, lettered
 SIDE = 1024
 
 
-def named_png(text: str = "DOE JANE 1947") -> bytes:
+def named(text: str = "DOE JANE 1947") -> np.ndarray:
     levels = np.rint(phantom(0, SIDE).pixels * 255).astype(np.uint8)
     levels[960:] = 5  # the phantom's own letters
     if text:
         levels = lettered(levels, ink_of(levels.shape, text, 20, "pillow", 20, 60), 255)
-    return cv2.imencode(".png", levels)[1].tobytes()
+    return levels
+
+
+def named_png(text: str = "DOE JANE 1947") -> bytes:
+    return cv2.imencode(".png", named(text))[1].tobytes()
+
+
+def picture(uri: str) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))))
 
 
 def shown(app: AppTest) -> np.ndarray:
     """The radiograph in the viewer, without maps."""
-    layout = json.loads(app.get("plotly_chart")[0].proto.spec)["layout"]
-    uri = layout["images"][0]["source"]
-    return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))))
+    return picture(json.loads(app.get("plotly_chart")[0].proto.spec)["layout"]["images"][0]["source"])
+
+
+def refused(app: AppTest) -> np.ndarray:
+    """The picture that stands in place of a reading."""
+    (uri,) = (
+        found[1] for h in app.get("html") if (found := re.search('class="cx-refused" src="([^"]+)"', h.proto.body))
+    )
+    return picture(uri)
 
 
 def test_suspected_text_is_blanked_until_the_reader_says_otherwise(app: AppTest, upload: Upload) -> None:
@@ -45,6 +61,19 @@ def test_suspected_text_is_blanked_until_the_reader_says_otherwise(app: AppTest,
     assert shown(app)[40:65, 20:150].max() < 40
     app.toggle(key=field(app, "blank_suspected")).set_value(False).run()
     assert shown(app)[40:65, 20:150].max() > 200
+
+
+def test_a_picture_that_is_refused_is_blanked_alike(app: AppTest, upload: Upload) -> None:
+    """A screenshot, or another kind of image, may name a patient as well as a radiograph does."""
+    upload(app, write_dicom(named(), bits_stored=8, attributes={"Modality": "CT"}), "a.dcm")
+    assert not app.exception
+    assert button(app, "Show the reading all the same").label
+    assert app.toggle(key=field(app, "blank_suspected")).label == "Blank the suspected text (1)"
+    assert refused(app)[40:65, 20:150].max() < 40
+    app.toggle(key=field(app, "blank_suspected")).set_value(False).run()
+    assert refused(app)[40:65, 20:150].max() > 200
+    button(app, "Show the reading all the same").click().run()
+    assert shown(app)[40:65, 20:150].max() > 200  # one choice for the picture, wherever it is shown
 
 
 def test_a_box_of_the_readers_own_lasts_for_this_radiograph_only(app: AppTest, upload: Upload) -> None:
