@@ -25,7 +25,7 @@ from cxrkit.charts import viewer as viewer_chart
 from cxrkit.dashboard import choices, films
 from cxrkit.errors import PresetNotFound
 from cxrkit.imaging import worker
-from cxrkit.imaging.derived import suspected_text
+from cxrkit.imaging.derived import patient_text
 from cxrkit.imaging.phantom import phantom
 from cxrkit.imaging.quality import corrected
 from cxrkit.preset import CARD, Preset, list_presets
@@ -275,8 +275,7 @@ def _side_by_side(
 ) -> viewer_chart.Figure:
     sides = []
     for radiograph, reading in _shown:
-        text = () if radiograph.source_format == "phantom" else suspected_text(radiograph)
-        copy = overlay.blank(display_copy(radiograph), text)
+        copy = overlay.blank(display_copy(radiograph), patient_text(radiograph))
         sides.append(side_by_side_chart.Side(copy, {} if reading.quality.refused else reading.explanations))
     return side_by_side_chart.side_by_side(sides, findings, colour_map)
 
@@ -302,13 +301,13 @@ def _contact_sheet(
 
 
 def thumbnail(radiograph: Radiograph) -> str:
-    """A picture of a radiograph as it lies, too small to read letters in, as a data URI."""
+    """A small picture of a radiograph as it lies, with suspected text black, as a data URI."""
     return _thumbnail(radiograph.key, radiograph)
 
 
 @st.cache_resource(scope="session", max_entries=films.MOST_FILMS, ttl="8h", show_spinner=False)
 def _thumbnail(radiograph_key: str, _radiograph: Radiograph) -> str:
-    copy = overlay.display_copy(_radiograph, THUMBNAIL_SIDE)
+    copy = overlay.blank(overlay.display_copy(_radiograph, THUMBNAIL_SIDE), patient_text(_radiograph))
     return overlay.jpeg_uri(overlay.small(copy, THUMBNAIL_SIDE))
 
 

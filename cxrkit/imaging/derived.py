@@ -41,6 +41,11 @@ def know(radiograph: Radiograph, working: Floats | None, text: tuple[Box, ...]) 
     radiograph.know(_suspected_text, text)
 
 
+def patient_text(radiograph: Radiograph) -> tuple[Box, ...]:
+    """`suspected_text` where it may name a patient: a phantom's letters say that it is none."""
+    return () if radiograph.source_format == "phantom" else suspected_text(radiograph)
+
+
 def _working_copy(radiograph: Radiograph) -> Floats:
     shape = working_shape(radiograph.height, radiograph.width)
     if shape is None:

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from cxrkit.imaging.derived import suspected_text, working_copy
+from cxrkit.imaging.derived import patient_text, working_copy
 from cxrkit.quality import Correction, QualityIssue
 from cxrkit.radiograph import Radiograph
 
@@ -77,7 +77,7 @@ def _by_pixels(radiograph: Radiograph) -> tuple[QualityIssue, ...]:
         found.append(QualityIssue("under-exposed", "warn"))
     if cv2.meanStdDev(middle)[1].item() < LEAST_DEVIATION:
         found.append(QualityIssue("low-contrast", "warn"))
-    if radiograph.source_format != "phantom" and suspected_text(radiograph):
+    if patient_text(radiograph):
         found.append(QualityIssue("burned-in-text", "warn"))
     return tuple(found)
 

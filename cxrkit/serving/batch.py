@@ -18,6 +18,7 @@ from cxrkit.charts import overlay
 from cxrkit.errors import CxrError, Overloaded, RadiographError, TooLarge
 from cxrkit.imaging.archive import entries, heads, is_archive
 from cxrkit.imaging.decode import MAX_BYTES
+from cxrkit.imaging.derived import patient_text
 from cxrkit.imaging.loading import is_dicom
 from cxrkit.imaging.quality import corrected
 from cxrkit.imaging.raster import raster_format
@@ -91,7 +92,7 @@ class Row:
     error
         Why it could not be read, or None.
     thumbnail
-        A JPEG data URI of `THUMBNAIL` pixels; empty where there is no picture.
+        A JPEG data URI of `THUMBNAIL` pixels, suspected text black; empty where there is no picture.
     height, width
         Of the radiograph, in pixels.
     source_format, view
@@ -259,4 +260,5 @@ def _kind(head: bytes | None) -> Literal["dicom", "raster", "damaged", "other"]:
 
 
 def _thumbnail(radiograph: Radiograph) -> str:
-    return overlay.jpeg_uri(Image.fromarray(overlay.display_copy(radiograph, THUMBNAIL).levels), quality=70)
+    copy = overlay.blank(overlay.display_copy(radiograph, THUMBNAIL), patient_text(radiograph))
+    return overlay.jpeg_uri(Image.fromarray(copy.levels), quality=70)

@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import re
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -13,10 +14,12 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from cxrkit.charts import overlay
+from cxrkit.dashboard import services
 from cxrkit.imaging.dicom_writing import write_dicom
 from cxrkit.imaging.loading import load_radiograph
 from cxrkit.imaging.phantom import phantom
 from cxrkit.reading import Box, Explanation
+from cxrkit.serving.batch import read_file
 from tests.app.conftest import field
 from tests.app.test_read import Upload, button
 from tests.lettering import ink_of, lettered
@@ -24,16 +27,16 @@ from tests.lettering import ink_of, lettered
 SIDE = 1024
 
 
-def named(text: str = "DOE JANE 1947") -> np.ndarray:
+def named(text: str = "DOE JANE 1947", size: int = 20) -> np.ndarray:
     levels = np.rint(phantom(0, SIDE).pixels * 255).astype(np.uint8)
     levels[960:] = 5  # the phantom's own letters
     if text:
-        levels = lettered(levels, ink_of(levels.shape, text, 20, "pillow", 20, 60), 255)
+        levels = lettered(levels, ink_of(levels.shape, text, size, "pillow", 20, 40 + size), 255)
     return levels
 
 
-def named_png(text: str = "DOE JANE 1947") -> bytes:
-    return cv2.imencode(".png", named(text))[1].tobytes()
+def named_png(text: str = "DOE JANE 1947", size: int = 20) -> bytes:
+    return cv2.imencode(".png", named(text, size))[1].tobytes()
 
 
 def picture(uri: str) -> np.ndarray:
@@ -90,6 +93,19 @@ def test_a_box_of_the_readers_own_lasts_for_this_radiograph_only(app: AppTest, u
     upload(app, named_png(), "b.png")
     assert app.toggle(key=field(app, "blank_own")).value is False
     assert shown(app)[520:610, 520:610].max() > 40
+
+
+def test_large_letters_are_black_in_thumbnails_too(app: AppTest, upload_all: Callable[..., AppTest]) -> None:
+    """They can be read at 96 pixels, and at the 72 of a batch's rows."""
+    upload_all(app, named_png(size=60), named_png(""))
+    html = " ".join(h.proto.body for h in app.get("html"))
+    lettered_one, plain = map(picture, re.findall(r'<img src="([^"]+)" alt="">', html))
+    assert plain[3:10, 2:58].max() > 60
+    assert lettered_one[3:10, 2:58].max() < 40
+    row = read_file(services.manager(services.presets()["single"]), 1, named_png(size=60), load_radiograph)
+    assert picture(row.thumbnail)[3:7, 2:43].max() < 40
+    bare = overlay.small(overlay.display_copy(load_radiograph(named_png(size=60)), 72), 72)
+    assert np.asarray(bare)[3:7, 2:43].max() > 180
 
 
 def test_letters_of_the_phantom_stay(app: AppTest) -> None:
