@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from html import escape
-from pathlib import Path
 
 import streamlit as st
 
@@ -16,7 +14,7 @@ from cxrkit.dashboard import quality_view, services
 from cxrkit.dashboard.blanking import blank_field, blanked_boxes, blanking_caption
 from cxrkit.dashboard.contact_sheet import contact_sheet
 from cxrkit.dashboard.display_field import display_caption, display_field
-from cxrkit.dashboard.entry import guarded
+from cxrkit.dashboard.entry import behave, guarded
 from cxrkit.dashboard.findings_panel import percent
 from cxrkit.dashboard.keyboard import keys_on
 from cxrkit.dashboard.ranking import RULES, Rule, standing
@@ -89,12 +87,7 @@ def picture(radiograph: Radiograph, reading: Reading, choice: Choice, finding: s
             on_click="ignore",
         )
         report_field(radiograph, reading, choice, copy, blanked, view.look)
-    st.html(f"<script>{_behaviour()}</script>", unsafe_allow_javascript=True)  # our own file, nothing else
-
-
-@functools.cache
-def _behaviour() -> str:
-    return Path(__file__).with_name("behaviour").joinpath("layers.js").read_text(encoding="utf-8")
+    behave("layers")
 
 
 def layers_note(reading: Reading, finding: str, view: View) -> str:
