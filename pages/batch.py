@@ -1,7 +1,8 @@
 """Many radiographs in, one row for each out."""
 
-from cxrkit.dashboard import batch, batch_view, services, sidebar
+from cxrkit.dashboard import batch, batch_view, sidebar
 from cxrkit.dashboard.entry import BATCH, begin, guarded, not_a_device
+from cxrkit.dashboard.services import models
 
 begin(BATCH)
 
@@ -14,7 +15,7 @@ def page() -> None:
     job = batch.job()
     if job is None:
         batch_view.welcome()
-        services.manager(choice.preset)  # loaded while the reader looks for files
+        models.manager(choice.preset)  # loaded while the reader looks for files
     elif job.state == "running":
         batch_view.watch(job)
     else:

@@ -1,7 +1,8 @@
 """One radiograph in, one reading out."""
 
-from cxrkit.dashboard import film_strip, films, quality_view, services, sidebar, widgets
+from cxrkit.dashboard import film_strip, films, quality_view, sidebar, widgets
 from cxrkit.dashboard.entry import READ, begin, guarded, not_a_device
+from cxrkit.dashboard.services import models, readings
 
 begin(READ)
 
@@ -14,7 +15,7 @@ def page() -> None:
     radiograph = films.shown_radiograph()
     reading = None
     if radiograph is not None:
-        radiograph, reading = services.read(radiograph, choice.preset)
+        radiograph, reading = readings.read(radiograph, choice.preset)
     shown = None if reading is None or reading.quality.refused else reading
     finding = sidebar.chosen_finding(choice, shown)
     sidebar.explain_choice(choice, finding)
@@ -23,7 +24,7 @@ def page() -> None:
         widgets.nothing_to_show()
     elif radiograph is None or reading is None:
         widgets.welcome()
-        services.manager(choice.preset)  # loaded while the reader looks for a file
+        models.manager(choice.preset)  # loaded while the reader looks for a file
     elif shown is None:
         quality_view.refusal(radiograph, reading)
     else:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from cxrkit.dashboard import services
 from cxrkit.dashboard.entry import incident
+from cxrkit.dashboard.services import batches
 from cxrkit.errors import CxrError
 from cxrkit.serving.batch_job import BatchJob
 
@@ -23,7 +23,7 @@ def job() -> BatchJob | None:
     """
     found: BatchJob | None = st.session_state.get(_JOB)
     if found is not None:
-        services.watch(found)
+        batches.watch(found)
         found.start()
     return found
 
@@ -53,7 +53,7 @@ def forget() -> None:
     found: BatchJob | None = st.session_state.pop(_JOB, None)
     if found is not None:
         found.cancel()
-    services.forget_watched()
+    batches.forget()
 
 
 def row_incident(error: Exception) -> CxrError:

@@ -7,13 +7,13 @@ from typing import Any
 import streamlit as st
 
 from cxrkit.charts import overlay
-from cxrkit.dashboard import choices, services
+from cxrkit.dashboard import choices, view_choices
 from cxrkit.imaging.derived import suspected_text
 from cxrkit.impression import translations
 from cxrkit.radiograph import Radiograph
 from cxrkit.reading import Box
 
-_SUSPECTED, _OWN, _ACROSS, _DOWN = services.BLANKING
+_SUSPECTED, _OWN, _ACROSS, _DOWN = view_choices.BLANKING
 _OWN_BOX = {_ACROSS: (0, 30), _DOWN: (0, 8)}  # where it begins, in percent
 _PREVIEW_SIDE = 360
 

@@ -9,18 +9,19 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from cxrkit.charts.style import number
-from cxrkit.dashboard import choices, films, services
-from cxrkit.dashboard.compare_pictures import Shown, film_name, pictures, remarks
+from cxrkit.dashboard import choices, films, view_choices
+from cxrkit.dashboard.compare_pictures import Shown, film_name, linked_pictures, remarks
 from cxrkit.dashboard.films import Film
 from cxrkit.dashboard.findings_panel import percent, probability
 from cxrkit.dashboard.ranking import RULES, Standing, standing
+from cxrkit.dashboard.services import pictures, readings
 from cxrkit.dashboard.sidebar import Choice
 from cxrkit.findings import finding_text
 from cxrkit.preset import Preset
 from cxrkit.reading import Reading
 from cxrkit.serving.score_change import ScoreChange, score_changes
 
-PRIOR, CURRENT = services.COMPARED
+PRIOR, CURRENT = view_choices.COMPARED
 _WIDEST = 4.0
 """Bands on either side of zero that the strip of a change has room for."""
 
@@ -48,12 +49,12 @@ def prior_and_current(choice: Choice, bar: DeltaGenerator) -> None:
         else:
             st.html('<p class="cx-caption">No change is computed while one of the pictures is not read.</p>')
     with left:
-        pictures(sides, findings, finding, key=f"films_{choice.preset.name}")
+        linked_pictures(sides, findings, finding, key=f"films_{choice.preset.name}")
 
 
 def _read(title: str, film: Film, choice: Choice) -> Shown:
     assert film.radiograph is not None  # of the readable ones
-    return Shown(title, film, *services.read(film.radiograph, choice.preset))
+    return Shown(title, film, *readings.read(film.radiograph, choice.preset))
 
 
 def _choose_two(readable: Sequence[Film]) -> tuple[Film, Film]:
@@ -82,7 +83,7 @@ def _film_field(title: str, key: str, numbers: list[int], by_number: dict[int, F
     with st.container(key=f"{key}_field", horizontal=True, vertical_alignment="bottom"):
         radiograph = by_number[st.session_state[key]].radiograph
         if radiograph is not None:
-            st.html(f'<img class="cx-thumb" src="{services.thumbnail(radiograph)}" alt="">')  # the field has the words
+            st.html(f'<img class="cx-thumb" src="{pictures.thumbnail(radiograph)}" alt="">')  # the field has the words
         st.selectbox(title, numbers, format_func=lambda n: film_name(by_number[n]), key=key)
 
 
@@ -92,7 +93,7 @@ def _swap() -> None:
 
 def _finding(choice: Choice, changes: Sequence[ScoreChange]) -> str:
     """The finding whose maps are shown; until one was chosen, that of the largest change."""
-    chosen: str | None = st.session_state.get(services.CHOSEN_FINDING)
+    chosen: str | None = st.session_state.get(view_choices.CHOSEN_FINDING)
     if chosen in choice.preset.findings:
         return str(chosen)
     return max(changes, key=lambda change: change.size).finding if changes else choice.preset.findings[0]

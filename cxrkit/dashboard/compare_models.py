@@ -10,11 +10,12 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from cxrkit.card import MINIMUM_POSITIVES
-from cxrkit.dashboard import choices, films, services
-from cxrkit.dashboard.compare_pictures import Shown, film_name, pictures, remarks
+from cxrkit.dashboard import choices, films, view_choices
+from cxrkit.dashboard.compare_pictures import Shown, film_name, linked_pictures, remarks
 from cxrkit.dashboard.films import Film
 from cxrkit.dashboard.findings_panel import percent, probability
 from cxrkit.dashboard.ranking import RULES, Rule, Standing, offered_rules, standing
+from cxrkit.dashboard.services import models, readings
 from cxrkit.dashboard.sidebar import Choice
 from cxrkit.dashboard.widgets import stated_at
 from cxrkit.findings import finding_text
@@ -32,7 +33,7 @@ def models_and_points(choice: Choice, bar: DeltaGenerator) -> None:
     if film.radiograph is None or not presets:
         st.info("Choose at least one model.", icon=":material/info:")
         return
-    shown = [Shown(preset.title, film, *services.read(film.radiograph, preset)) for preset in presets]
+    shown = [Shown(preset.title, film, *readings.read(film.radiograph, preset)) for preset in presets]
     remarks(shown)
     read = [(p, s) for p, s in zip(presets, shown, strict=True) if not s.reading.quality.refused]
     if not read:
@@ -40,11 +41,11 @@ def models_and_points(choice: Choice, bar: DeltaGenerator) -> None:
     st.html(models_html([p for p, _ in read], [s for _, s in read], choice))
     counts = Counter(f for preset, _ in read for f in preset.findings)
     findings = sorted(counts, key=lambda f: -counts[f])  # those of several models first
-    chosen: str | None = st.session_state.get(services.CHOSEN_FINDING)
+    chosen: str | None = st.session_state.get(view_choices.CHOSEN_FINDING)
     finding = str(chosen) if chosen in counts else findings[0]
     drawn = [s for p, s in read if finding in p.findings]
     of = {f: f"{counts[f]} of {len(read)} models" for f in findings} if len(read) > 1 else {}
-    pictures(drawn, findings, finding, key="_".join(p.name for p, _ in read), notes=of)
+    linked_pictures(drawn, findings, finding, key="_".join(p.name for p, _ in read), notes=of)
 
 
 def _choose_film(readable: Sequence[Film]) -> Film:
@@ -65,7 +66,7 @@ def _choose_film(readable: Sequence[Film]) -> Film:
 
 def _choose_models(choice: Choice) -> list[Preset]:
     """The field with the models; the sidebar's one is there from the start, and a few others."""
-    presets = services.presets()
+    presets = models.presets()
     first = [choice.preset.name, *(name for name in presets if name != choice.preset.name)][:MOST_MODELS]
     if not set(st.session_state.get(_MODELS, ())) <= set(presets):
         st.session_state.pop(_MODELS, None)

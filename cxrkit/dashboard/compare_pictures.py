@@ -12,10 +12,11 @@ import streamlit as st
 from cxrkit.charts import overlay
 from cxrkit.charts.side_by_side import side_by_side_css
 from cxrkit.charts.viewer import VIEWER_CONFIG
-from cxrkit.dashboard import choices, films, quality_view, services
+from cxrkit.dashboard import choices, films, quality_view
 from cxrkit.dashboard.entry import READ, guarded, plain
 from cxrkit.dashboard.films import Film
 from cxrkit.dashboard.findings_panel import percent
+from cxrkit.dashboard.services import pictures
 from cxrkit.dashboard.sidebar import choose
 from cxrkit.findings import finding_text
 from cxrkit.radiograph import Radiograph
@@ -97,7 +98,7 @@ def _look_at(side: Shown) -> None:
 
 @st.fragment
 @guarded
-def pictures(
+def linked_pictures(
     shown: Sequence[Shown], findings: Sequence[str], finding: str, *, key: str, notes: Mapping[str, str] = NO_NOTES
 ) -> None:
     """The pictures with one finding's maps: a fragment, so that a slider redraws the maps and nothing else.
@@ -146,7 +147,7 @@ def _pictures(shown: Sequence[Shown], findings: list[str], finding: str, key: st
     label = finding_text(finding).label
     with st.container(key="pairport"):
         st.plotly_chart(
-            services.side_by_side([(side.radiograph, side.reading) for side in shown], findings, colours),
+            pictures.side_by_side([(side.radiograph, side.reading) for side in shown], findings, colours),
             width="stretch",
             height="stretch",
             theme=None,

@@ -7,10 +7,11 @@ from typing import Literal
 import streamlit as st
 
 from cxrkit.charts.viewer import empty_viewer
-from cxrkit.dashboard import choices, films, intake, services
+from cxrkit.dashboard import choices, films, intake
 from cxrkit.dashboard.compare_films import prior_and_current
 from cxrkit.dashboard.compare_models import models_and_points
 from cxrkit.dashboard.entry import show_error, show_incident
+from cxrkit.dashboard.services import models
 from cxrkit.dashboard.sidebar import Choice
 from cxrkit.errors import CxrError
 
@@ -54,7 +55,7 @@ def comparison(choice: Choice) -> None:
     readable = films.readable()
     if not readable:
         _welcome()
-        services.manager(choice.preset)  # loaded while the reader looks for a file
+        models.manager(choice.preset)  # loaded while the reader looks for a file
         return
     several = len(readable) > 1
     key = "comparison_of_films" if several else "comparison_of_one_film"  # a second film brings up the first comparison

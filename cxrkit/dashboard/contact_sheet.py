@@ -7,9 +7,10 @@ from html import escape
 import streamlit as st
 
 from cxrkit.charts.window import Window
-from cxrkit.dashboard import choices, services
+from cxrkit.dashboard import choices
 from cxrkit.dashboard.findings_panel import percent, probability
 from cxrkit.dashboard.ranking import Standing, rank
+from cxrkit.dashboard.services import pictures
 from cxrkit.dashboard.sidebar import Choice, choose
 from cxrkit.dashboard.viewer_controls import View
 from cxrkit.findings import finding_text
@@ -21,16 +22,16 @@ def contact_sheet(
     radiograph: Radiograph, reading: Reading, choice: Choice, finding: str, view: View, blanked: tuple[Box, ...]
 ) -> None:
     """A cell for each finding, in the order of the panel; choosing one goes back to the viewer."""
-    pictures = services.contact_sheet(radiograph, reading, view.look.colour_map, blanked)
+    sheet = pictures.contact_sheet(radiograph, reading, view.look.colour_map, blanked)
     ranked, others = rank(choice.preset, reading.prediction, choice.rule, choice.custom)
     strongest = max(explanation.peak for explanation in reading.explanations.values())
     with st.container(key="sheet"):
-        st.html(f"<style>{_style(pictures.film, pictures.aspect, view.window, view.shown.opacity)}</style>")
+        st.html(f"<style>{_style(sheet.film, sheet.aspect, view.window, view.shown.opacity)}</style>")
         with st.container(key="cells", horizontal=True, gap=None):
             for at in (*ranked, *others):
                 explanation = reading.explanations[at.finding]
                 with st.container(key=f"cell_{at.finding}"):
-                    st.html(_cell(at, explanation, pictures.maps.get(at.finding), strongest, at.finding == finding))
+                    st.html(_cell(at, explanation, sheet.maps.get(at.finding), strongest, at.finding == finding))
                     st.button(
                         f"Look at {finding_text(at.finding).label}",
                         key=f"look_{at.finding}",

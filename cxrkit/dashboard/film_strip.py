@@ -6,10 +6,11 @@ from html import escape
 
 import streamlit as st
 
-from cxrkit.dashboard import films, services
+from cxrkit.dashboard import films
 from cxrkit.dashboard.films import Film
 from cxrkit.dashboard.keyboard import help_of, shortcut
 from cxrkit.dashboard.ranking import rank
+from cxrkit.dashboard.services import pictures, readings
 from cxrkit.dashboard.sidebar import Choice
 from cxrkit.errors import CxrError
 from cxrkit.findings import finding_text
@@ -57,7 +58,7 @@ def _words(film: Film, choice: Choice) -> tuple[str, str]:
     if film.radiograph is None:
         why = film.failure.message if isinstance(film.failure, CxrError) else f"incident {film.failure}"
         return "cannot be read", f"cannot be read: {why}"
-    reading = services.known_reading(film.radiograph, choice.preset)
+    reading = readings.known_reading(film.radiograph, choice.preset)
     if reading is None:
         return "not read yet", "not read yet"
     if reading.quality.refused:
@@ -74,6 +75,6 @@ def _thumbnail(film: Film, brief: str, *, current: bool) -> str:
     picture = '<span class="cx-unread" aria-hidden="true">?</span>'
     if film.radiograph is not None:
         # the button over it has the words
-        picture = f'<img src="{services.thumbnail(film.radiograph)}" alt="">'
+        picture = f'<img src="{pictures.thumbnail(film.radiograph)}" alt="">'
     marked = " is-shown" if current else ""
     return f'<div class="cx-film-cell{marked}">{picture}<span>{film.number}: {escape(brief)}</span></div>'

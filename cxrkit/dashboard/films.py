@@ -1,6 +1,6 @@
 """The films of a session: the radiographs that one intake brought, and which of them the reader looks at.
 
-Only state: reading them is `cxrkit.dashboard.services`, taking them in is `cxrkit.dashboard.intake`.
+Only state: reading them is `cxrkit.dashboard.services.readings`, taking them in is `cxrkit.dashboard.intake`.
 """
 
 from __future__ import annotations

@@ -9,9 +9,10 @@ import streamlit as st
 from streamlit import runtime
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from cxrkit.dashboard import batch, films, services
+from cxrkit.dashboard import batch, films, view_choices
 from cxrkit.dashboard.entry import incident
 from cxrkit.dashboard.films import MOST_FILMS, MOST_PIXELS, Film
+from cxrkit.dashboard.services import models, pictures, readings
 from cxrkit.errors import CxrError, TooLarge
 from cxrkit.imaging import worker
 from cxrkit.imaging.phantom import phantom
@@ -72,7 +73,7 @@ def take_batch(preset: Preset) -> None:
         batch.refuse(error)
         return
     try:
-        batch.put(BatchJob(services.manager(preset), preset, sources, load_untrusted, batch.row_incident))
+        batch.put(BatchJob(models.manager(preset), preset, sources, load_untrusted, batch.row_incident))
     except CxrError as error:
         batch.refuse(error)
     except Exception as error:
@@ -140,7 +141,9 @@ def _too_many() -> Film:
 def _forget_patient() -> None:
     """Forget the radiographs and all that was made of them and chosen for them; the next ones start afresh."""
     films.forget()
-    services.forget_patient()
+    view_choices.forget()
+    readings.forget()
+    pictures.forget()
     _renew_uploader()
 
 

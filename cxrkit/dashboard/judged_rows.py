@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from cxrkit.dashboard import blocks, choices, services, threshold_link
+from cxrkit.dashboard import blocks, choices, threshold_link
 from cxrkit.dashboard.entry import incident, plain, show_error, show_incident
 from cxrkit.dashboard.intake import forget_file
+from cxrkit.dashboard.services import benches
 from cxrkit.errors import CxrError, PredictionsInvalid
 from cxrkit.preset import Preset
 from cxrkit.serving.judged_table import (
@@ -77,7 +78,7 @@ def explain(judged: JudgedTable | None, preset: Preset) -> None:
 def _own_rows(preset: Preset) -> dict[str, JudgedTable]:
     """What ships with a preset; without that, what its card keeps."""
     try:
-        found = {f"kept {kept.split}": services.kept_table(preset, kept) for kept in splits_of(preset)}
+        found = {f"kept {kept.split}": benches.kept_table(preset, kept) for kept in splits_of(preset)}
     except CxrError as error:
         show_error(error)
         found = {}
@@ -147,7 +148,7 @@ def forget(slot: str) -> None:
     """Let go of an uploaded table (a widget's callback)."""
     for where in (_TABLES, _FAILURES):
         st.session_state[where] = {k: v for k, v in st.session_state.get(where, {}).items() if k != slot}
-    services.forget_judged()
+    benches.forget()
 
 
 def upload_field(preset: Preset, chosen: JudgedTable | None) -> None:

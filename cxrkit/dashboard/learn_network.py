@@ -12,8 +12,9 @@ from cxrkit.architecture import blocks
 from cxrkit.charts import overlay, tiles
 from cxrkit.charts.drawings import dense_block
 from cxrkit.charts.style import number, percent
-from cxrkit.dashboard import choices, lesson, services
+from cxrkit.dashboard import choices, lesson
 from cxrkit.dashboard.lesson import Tile
+from cxrkit.dashboard.services import models
 from cxrkit.findings import finding_text
 from cxrkit.imaging.convolution import KERNELS, Kernel, respond
 from cxrkit.imaging.phantom import phantom
@@ -44,7 +45,7 @@ def steps_of(preset: Preset, finding: str) -> Steps:
     """Grad-CAM of the phantom taken apart."""
     from cxrkit.model.steps import grad_cam_steps  # loads the network library
 
-    return services.on_phantom(preset, grad_cam_steps, finding)
+    return models.on_phantom(preset, grad_cam_steps, finding)
 
 
 # -- convolution -------------------------------------------------------------------------------
@@ -89,7 +90,7 @@ def _learned(preset: Preset) -> dict[str, Kernel]:
     from cxrkit.model.first_layer import strongest_kernels
 
     words = "One of the kernels of this model's first layer with the largest weights. It was learned, not drawn."
-    found = strongest_kernels(services.manager(preset).first_planes)
+    found = strongest_kernels(models.manager(preset).first_planes)
     return {(name := f"Learned by this model: channel {k}"): Kernel(name, words, w) for k, w in found.items()}
 
 

@@ -8,8 +8,9 @@ import streamlit as st
 
 from cxrkit.charts import learn, tiles
 from cxrkit.charts.style import percent
-from cxrkit.dashboard import choices, lesson, services
+from cxrkit.dashboard import choices, lesson
 from cxrkit.dashboard.lesson import Tile
+from cxrkit.dashboard.services import models
 from cxrkit.dashboard.theme import ink
 from cxrkit.findings import finding_text
 from cxrkit.imaging.mishaps import MARKER_BAND, lettered
@@ -40,7 +41,7 @@ def shortcut(preset: Preset) -> None:
     from cxrkit.model.shortcut import marker_shifts
 
     border = max(MARKER_BAND, preset.border)
-    shifts = services.on_phantom(preset, marker_shifts, words, bright / 100, (0.0, border))
+    shifts = models.on_phantom(preset, marker_shifts, words, bright / 100, (0.0, border))
     without, cut = shifts[: len(preset.findings)], shifts[len(preset.findings) :]
     plain = phantom(size=512)
     marked = lettered(plain, words, brightness=bright / 100)

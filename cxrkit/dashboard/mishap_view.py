@@ -7,9 +7,10 @@ from html import escape
 import streamlit as st
 
 from cxrkit.charts.style import number, percent
-from cxrkit.dashboard import choices, films, services
+from cxrkit.dashboard import choices, films
 from cxrkit.dashboard.blocks import paragraph, section
 from cxrkit.dashboard.learn_network import choose_finding
+from cxrkit.dashboard.services import models, readings
 from cxrkit.findings import finding_text
 from cxrkit.preset import Preset
 from cxrkit.quality import QualityReport
@@ -38,18 +39,18 @@ def gallery(preset: Preset) -> None:
         choices.keep("mishap_source", source)
     finding = choose_finding(preset)
     if source == "own" and own is not None:
-        readings = services.on_radiograph(preset, own, read_mishaps)
+        told = readings.on_radiograph(preset, own, read_mishaps)
     else:
-        readings = services.on_phantom(preset, read_mishaps)
-    first = readings[0]
+        told = models.on_phantom(preset, read_mishaps)
+    first = told[0]
     point = preset.operating_point(finding, "youden")
     threshold = None if point is None else point.threshold
-    st.html(f'<div class="cx-mishaps">{"".join(_tile(one, first, finding, threshold) for one in readings)}</div>')
-    unnoticed = [r for r in readings[1:] if not r.quality.issues]
+    st.html(f'<div class="cx-mishaps">{"".join(_tile(one, first, finding, threshold) for one in told)}</div>')
+    unnoticed = [r for r in told[1:] if not r.quality.issues]
     if unnoticed:
         worst = max(unnoticed, key=lambda r: abs(_logit(r, finding) - _logit(first, finding)))
         st.html(
-            f'<p class="cx-keep">Not noticed: {len(unnoticed)} of {len(readings) - 1}. Of these, '
+            f'<p class="cx-keep">Not noticed: {len(unnoticed)} of {len(told) - 1}. Of these, '
             f"{escape(worst.name.lower())} moves the score of {escape(finding_text(finding).label)} most: from "
             f"{percent(first.prediction[finding])} to {percent(worst.prediction[finding])}.</p>"
         )

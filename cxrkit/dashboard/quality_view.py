@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable
 import streamlit as st
 
 from cxrkit.charts import overlay
-from cxrkit.dashboard import services
 from cxrkit.dashboard.blanking import blank_field, blanked_boxes
 from cxrkit.dashboard.display_field import display_field
 from cxrkit.dashboard.entry import plain
+from cxrkit.dashboard.services import pictures, readings
 from cxrkit.imaging.quality import NAMES
 from cxrkit.quality import Correction, QualityReport
 from cxrkit.radiograph import Radiograph
@@ -27,7 +27,7 @@ def refusal(radiograph: Radiograph, reading: Reading) -> None:
             icon=":material/block:",
         )
         with st.container(key="refused", horizontal=True):
-            copy = services.display_copy(radiograph)
+            copy = pictures.display_copy(radiograph)
             uri = overlay.blank(copy, blanked_boxes(radiograph)).uri
             st.html(f'<img class="cx-refused" src="{uri}" alt="The picture that is not read">')
             with st.container(key="past"):
@@ -42,7 +42,7 @@ def refusal(radiograph: Radiograph, reading: Reading) -> None:
                     st.button(
                         "Show the reading all the same",
                         icon=":material/visibility:",
-                        on_click=services.ask_all_the_same,
+                        on_click=readings.ask_all_the_same,
                         args=(radiograph, reading),
                         help="The reading then says, wherever it goes, that it was asked for in spite of the refusal.",
                     )
@@ -62,14 +62,14 @@ def remarks(reading: Reading) -> None:
         _with_button(
             f"**{steps(quality.correction)} before it was read**: as it was, it looked wrong to the model.",
             "Undo",
-            services.leave_as_it_lies,
+            readings.leave_as_it_lies,
             reading.weights_sha256,
         )
     elif quality.proposed:
         _with_button(
             "**Read as it lies**, although it looks turned or inverted to the model: the numbers mean little.",
             "Put into place",
-            services.put_into_place,
+            readings.put_into_place,
             reading.weights_sha256,
         )
     warned = [i.message for i in quality.issues if i.severity == "warn" and i.code not in ("inverted", "rotated")]

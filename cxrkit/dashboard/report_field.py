@@ -7,11 +7,11 @@ from datetime import date
 import streamlit as st
 
 from cxrkit.charts import overlay
-from cxrkit.dashboard import services
 from cxrkit.dashboard.blanking import blanking_caption
 from cxrkit.dashboard.display_field import display_caption
 from cxrkit.dashboard.impression_view import chosen_language
 from cxrkit.dashboard.ranking import RULES, rank
+from cxrkit.dashboard.services import readings
 from cxrkit.dashboard.sidebar import Choice
 from cxrkit.impression import impression, translations
 from cxrkit.radiograph import Radiograph
@@ -68,7 +68,7 @@ def report_field(
                     label,
                     help=words,
                     data=make,
-                    file_name=services.download_name(reading, f"-report{suffix}"),
+                    file_name=readings.download_name(reading, f"-report{suffix}"),
                     mime=mime,
                     icon=":material/download:",
                     on_click="ignore",

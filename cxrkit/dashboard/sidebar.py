@@ -9,10 +9,11 @@ from html import escape
 import streamlit as st
 
 from cxrkit.card import OperatingPoint
-from cxrkit.dashboard import choices, links, named_view, services
+from cxrkit.dashboard import choices, links, named_view, view_choices
 from cxrkit.dashboard.entry import plain
 from cxrkit.dashboard.findings_panel import percent
 from cxrkit.dashboard.ranking import RULES, Rule, default_rule, default_threshold, offered_rules, rank, standing
+from cxrkit.dashboard.services import models
 from cxrkit.evaluation.utility import predictive_values
 from cxrkit.findings import finding_text
 from cxrkit.preset import Preset
@@ -38,7 +39,7 @@ class Choice:
 
 def choose_preset() -> Preset:
     """The model, the same on every page."""
-    presets = services.presets()
+    presets = models.presets()
     names = list(presets)
     titles = Counter(preset.title for preset in presets.values())
 
@@ -87,8 +88,8 @@ def chosen_finding(choice: Choice, reading: Reading | None) -> str:
     """The finding that the reader looks at; until one was chosen, the one furthest past its operating point."""
     linked: str | None = st.session_state.get(links.LINKED_FINDING)
     if reading is not None and linked is not None:  # a link's wish is for the first reading
-        st.session_state.setdefault(services.CHOSEN_FINDING, st.session_state.pop(links.LINKED_FINDING))
-    finding: str | None = st.session_state.get(services.CHOSEN_FINDING, linked)
+        st.session_state.setdefault(view_choices.CHOSEN_FINDING, st.session_state.pop(links.LINKED_FINDING))
+    finding: str | None = st.session_state.get(view_choices.CHOSEN_FINDING, linked)
     if finding in choice.preset.findings:
         links.say(rule=choice.rule, finding=finding)
         return str(finding)
@@ -102,7 +103,7 @@ def chosen_finding(choice: Choice, reading: Reading | None) -> str:
 
 def choose(finding: str) -> None:
     """Look at another finding (also a widget's callback)."""
-    st.session_state[services.CHOSEN_FINDING] = finding
+    st.session_state[view_choices.CHOSEN_FINDING] = finding
 
 
 def explain_choice(choice: Choice, finding: str) -> None:

@@ -11,8 +11,9 @@ from cxrkit.card import MINIMUM_POSITIVES
 from cxrkit.charts.calibration import reliability
 from cxrkit.charts.forest import by_subgroup, differences, measure_name, variable_name
 from cxrkit.charts.style import counts
-from cxrkit.dashboard import blocks, choices, judged_rows, named_view, services, threshold_link
+from cxrkit.dashboard import blocks, choices, judged_rows, named_view, threshold_link, view_choices
 from cxrkit.dashboard.entry import guarded, plain, show_error
+from cxrkit.dashboard.services import benches
 from cxrkit.dashboard.theme import ink
 from cxrkit.dashboard.threshold_chart import go, key_of, show
 from cxrkit.dashboard.threshold_view import desk
@@ -37,7 +38,7 @@ def page(preset: Preset) -> None:
     if judged is None:
         named_view.saved(preset)
         return
-    bench = services.bench(judged, finding)
+    bench = benches.bench(judged, finding)
     _follow(asked, judged, finding, bench)
     if (
         bench.sweep is not None
@@ -69,9 +70,9 @@ def _finding(judged: JudgedTable, asked: str | None) -> str:
     key = f"threshold_finding_{len(judged.findings)}_{judged.key[:8]}"
     if asked in judged.findings:
         st.session_state[key] = asked
-    start = st.session_state.get(services.CHOSEN_FINDING)
+    start = st.session_state.get(view_choices.CHOSEN_FINDING)
     choices.recall(key, start if start in judged.findings else judged.findings[0], judged.findings)
-    lines = {line.finding: line for line in services.all_findings(judged)}
+    lines = {line.finding: line for line in benches.all_findings(judged)}
 
     def label(finding: str) -> str:
         line = lines[finding]
@@ -134,7 +135,7 @@ def all_findings(judged: JudgedTable) -> None:
         '<p class="cx-why">All findings of these rows; a click on a column sorts by it. The small curve is the ROC '
         "curve: the sooner it rises, the better the ranking.</p>"
     )
-    lines = services.all_findings(judged)
+    lines = benches.all_findings(judged)
     several = any(line.positives < MINIMUM_POSITIVES for line in lines)
     st.dataframe(
         {
@@ -238,7 +239,7 @@ def compare(judged: JudgedTable, preset: Preset) -> None:
         st.session_state["compare_with"] = next(iter(others))
     other = st.selectbox("Compare with", list(others), format_func=plain, key="compare_with")
     try:
-        found = services.comparison(judged, others[other])
+        found = benches.comparison(judged, others[other])
     except CxrError as error:
         show_error(error)
         return

@@ -8,10 +8,11 @@ import streamlit as st
 
 from cxrkit.charts.style import ON_DARK
 from cxrkit.charts.thresholds import mark_css
-from cxrkit.dashboard import choices, named_view, services, threshold_link, threshold_patients
+from cxrkit.dashboard import choices, named_view, threshold_link, threshold_patients
 from cxrkit.dashboard.entry import guarded
 from cxrkit.dashboard.findings_panel import percent
 from cxrkit.dashboard.ranking import RULES
+from cxrkit.dashboard.services import benches
 from cxrkit.dashboard.theme import ink
 from cxrkit.dashboard.threshold_chart import go, key_of, show
 from cxrkit.evaluation.schema import AtPoint, FittedOn, Measure
@@ -73,7 +74,7 @@ def desk(judged: JudgedTable, finding: str, bench: Bench) -> None:
     if assumed is not None:
         threshold_patients.costs_view(judged, finding, bench, sweep, *assumed)
         return
-    charts, key = services.bench_charts(judged, finding, ink() is ON_DARK), key_of(judged, finding)
+    charts, key = benches.bench_charts(judged, finding, ink() is ON_DARK), key_of(judged, finding)
     with st.container(key="pair_curves", horizontal=True):
         if view == VIEWS[1]:
             show(charts["rates"], "rates")

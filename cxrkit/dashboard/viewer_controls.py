@@ -9,7 +9,7 @@ import streamlit as st
 
 from cxrkit.charts import overlay
 from cxrkit.charts.window import NARROWEST, Window
-from cxrkit.dashboard import choices, services
+from cxrkit.dashboard import choices, view_choices
 from cxrkit.dashboard.keyboard import help_of, shortcut
 from cxrkit.dashboard.ranking import rank
 from cxrkit.dashboard.sidebar import Choice, choose
@@ -20,8 +20,8 @@ Arrangement = Literal["one", "beside", "all"]
 ARRANGEMENTS: dict[Arrangement, str] = {"one": "Map", "beside": "Side by side", "all": "All maps"}
 
 _ARRANGEMENT, _OPACITY, _COLOURS, _CONTOUR = "map_arrangement", "map_opacity", "map_colours", "map_contour"
-_LEVEL, _WIDTH = services.WINDOW
-_HIDDEN, _INVERTED = services.SWITCHES
+_LEVEL, _WIDTH = view_choices.WINDOW
+_HIDDEN, _INVERTED = view_choices.SWITCHES
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def controls(reading: Reading, choice: Choice, finding: str) -> View:
         choices.keep(key, value)
     if wanted != finding:
         choose(wanted)
-    chosen = st.session_state.get(services.CHOSEN_FINDING, finding)
+    chosen = st.session_state.get(view_choices.CHOSEN_FINDING, finding)
     if chosen != finding and chosen in reading.explanations:  # by this row or by the contact sheet
         st.rerun()
     if arrangement != "all":
@@ -191,7 +191,7 @@ def _window_fields() -> Window:
         "Reset the window",
         key="reset_window",
         icon=":material/restart_alt:",
-        on_click=services.reset_window,
+        on_click=view_choices.reset_window,
         disabled=window.plain,
     )
     st.caption("Of the radiograph's 8-bit view alone: the reading and the maps stay as they are.")

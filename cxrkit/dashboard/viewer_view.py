@@ -10,7 +10,7 @@ import streamlit as st
 from cxrkit.charts import overlay
 from cxrkit.charts.viewer import VIEWER_CONFIG, layer_numbers, layers_css
 from cxrkit.charts.window import windowed
-from cxrkit.dashboard import quality_view, services
+from cxrkit.dashboard import quality_view
 from cxrkit.dashboard.blanking import blank_field, blanked_boxes, blanking_caption
 from cxrkit.dashboard.contact_sheet import contact_sheet
 from cxrkit.dashboard.display_field import display_caption, display_field
@@ -19,6 +19,7 @@ from cxrkit.dashboard.findings_panel import percent
 from cxrkit.dashboard.keyboard import keys_on
 from cxrkit.dashboard.ranking import RULES, Rule, standing
 from cxrkit.dashboard.report_field import report_field
+from cxrkit.dashboard.services import pictures, readings
 from cxrkit.dashboard.sidebar import Choice
 from cxrkit.dashboard.viewer_controls import View, controls
 from cxrkit.findings import finding_text
@@ -36,10 +37,10 @@ def picture(radiograph: Radiograph, reading: Reading, choice: Choice, finding: s
     display_field(radiograph)
     view = controls(reading, choice, finding)
     explanation = reading.explanations[finding]
-    copy, blanked = services.display_copy(radiograph), blanked_boxes(radiograph)
+    copy, blanked = pictures.display_copy(radiograph), blanked_boxes(radiograph)
     with st.container(key="viewport"):
         st.plotly_chart(
-            services.viewer(radiograph, reading, view.look.colour_map, blanked, beside=view.beside),
+            pictures.viewer(radiograph, reading, view.look.colour_map, blanked, beside=view.beside),
             width="stretch",
             height="stretch",
             theme=None,
@@ -72,7 +73,7 @@ def picture(radiograph: Radiograph, reading: Reading, choice: Choice, finding: s
             "PNG",
             help="The radiograph with this map and its caption.",
             data=lambda: overlay.overlay_png(shown, explanation, captions, view.shown),
-            file_name=services.download_name(reading, f"-{finding.lower()}.png"),
+            file_name=readings.download_name(reading, f"-{finding.lower()}.png"),
             mime="image/png",
             icon=":material/download:",
             on_click="ignore",
@@ -80,8 +81,8 @@ def picture(radiograph: Radiograph, reading: Reading, choice: Choice, finding: s
         st.download_button(
             "JSON",
             help="The whole reading: probabilities, maps, weights, quality.",
-            data=lambda: services.reading_json(reading),
-            file_name=services.download_name(reading, ".json"),
+            data=lambda: readings.reading_json(reading),
+            file_name=readings.download_name(reading, ".json"),
             mime="application/json",
             icon=":material/download:",
             on_click="ignore",

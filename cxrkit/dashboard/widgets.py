@@ -8,7 +8,7 @@ import streamlit as st
 
 from cxrkit.card import MINIMUM_POSITIVES
 from cxrkit.charts.viewer import empty_viewer
-from cxrkit.dashboard import films, intake, services
+from cxrkit.dashboard import films, intake, view_choices
 from cxrkit.dashboard.entry import plain, show_error, show_incident
 from cxrkit.dashboard.findings_panel import axis_html, doubt_help, lead, percent, row_html
 from cxrkit.dashboard.impression_view import impression_block
@@ -88,8 +88,8 @@ def reading_view(radiograph: Radiograph, reading: Reading, choice: Choice, findi
     with st.container(key="reading", horizontal=True):
         left, right = st.container(key="picture"), st.container(key="findings")
     drawn = f"{radiograph.key} {reading.weights_sha256}"
-    known = st.session_state.get(services.DRAWN) == drawn
-    st.session_state[services.DRAWN] = drawn
+    known = st.session_state.get(view_choices.DRAWN) == drawn
+    st.session_state[view_choices.DRAWN] = drawn
     if known:  # another finding: its map is a line of style, and what the reader asked for
         with left:
             picture(radiograph, reading, choice, finding)

@@ -13,7 +13,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from cxrkit.card import Metric, ReferencePrevalence, ValidationScores
-from cxrkit.dashboard import services
+from cxrkit.dashboard.services import models as model_services
 from cxrkit.preset import Preset
 from tests.conftest import REPOSITORY
 
@@ -52,7 +52,7 @@ def app_folder(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 @pytest.fixture(scope="session")
 def models() -> Callable[..., XRayModelManager]:
     """What the dashboard loads a model with, but models outlive the clearing of the caches between tests."""
-    load, loaded = services._manager, {}
+    load, loaded = model_services._manager, {}
 
     def once(folder: str, card_sha256: str, preset: Preset) -> XRayModelManager:
         key = folder, card_sha256
@@ -69,7 +69,7 @@ def app(
 ) -> Iterator[AppTest]:
     """The app after its first run."""
     monkeypatch.setattr("cxrkit.preset.WEIGHTS", app_folder)
-    monkeypatch.setattr(services, "_manager", models)
+    monkeypatch.setattr(model_services, "_manager", models)
     st.cache_resource.clear()
     yield AppTest.from_file(str(REPOSITORY / "streamlit_app.py"), default_timeout=60).run()
     st.cache_resource.clear()

@@ -14,7 +14,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from cxrkit.charts import overlay
-from cxrkit.dashboard import services
+from cxrkit.dashboard.services import models
 from cxrkit.imaging.dicom_writing import write_dicom
 from cxrkit.imaging.loading import load_radiograph
 from cxrkit.imaging.phantom import phantom
@@ -102,7 +102,7 @@ def test_large_letters_are_black_in_thumbnails_too(app: AppTest, upload_all: Cal
     lettered_one, plain = map(picture, re.findall(r'<img src="([^"]+)" alt="">', html))
     assert plain[3:10, 2:58].max() > 60
     assert lettered_one[3:10, 2:58].max() < 40
-    row = read_file(services.manager(services.presets()["single"]), 1, named_png(size=60), load_radiograph)
+    row = read_file(models.manager(models.presets()["single"]), 1, named_png(size=60), load_radiograph)
     assert picture(row.thumbnail)[3:7, 2:43].max() < 40
     bare = overlay.small(overlay.display_copy(load_radiograph(named_png(size=60)), 72), 72)
     assert np.asarray(bare)[3:7, 2:43].max() > 180

@@ -20,7 +20,7 @@ import pytest
 from pydicom.datadict import DicomDictionary
 from streamlit.testing.v1 import AppTest
 
-from cxrkit.dashboard import services
+from cxrkit.dashboard.services import readings
 from cxrkit.errors import CxrError
 from cxrkit.imaging.loading import load_radiograph
 from cxrkit.imaging.phantom import phantom_dicom
@@ -130,7 +130,7 @@ def test_nothing_of_a_patient_is_in_a_reading(tiny_folder: Path, caplog: pytest.
     with caplog.at_level(logging.DEBUG):
         radiograph = load_radiograph(named_patient())
         reading = XRayModelManager(Preset.load(tiny_folder / "tiny")).read(radiograph)
-        written = services.reading_json(reading), services.download_name(reading, ".json")
+        written = readings.reading_json(reading), readings.download_name(reading, ".json")
     assert json.loads(written[0])["findings"]
     free_of_identity(radiograph, reading, written, caplog.text)
 

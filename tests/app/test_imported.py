@@ -13,7 +13,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from cxrkit.card import Calibration, Population, PublishedThreshold, TrainingRecord
-from cxrkit.dashboard import services
+from cxrkit.dashboard.services import models as model_services
 from cxrkit.preset import Preset
 from tests.app.conftest import page_text
 from tests.conftest import REPOSITORY
@@ -42,7 +42,7 @@ def imported(
     ).save(tmp_path / "imported")
     shutil.copytree(tiny_folder / "single", tmp_path / "single")
     monkeypatch.setattr("cxrkit.preset.WEIGHTS", tmp_path)
-    monkeypatch.setattr(services, "_manager", models)
+    monkeypatch.setattr(model_services, "_manager", models)
     st.cache_resource.clear()
     yield AppTest.from_file(str(REPOSITORY / "streamlit_app.py"), default_timeout=60).run()
     st.cache_resource.clear()

@@ -7,8 +7,8 @@ import re
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from cxrkit.dashboard import services
 from cxrkit.dashboard.learn_view import SECTIONS
+from cxrkit.dashboard.services import models
 from cxrkit.imaging.phantom import phantom
 from cxrkit.preset import Preset
 from tests.app.conftest import page_text
@@ -60,7 +60,7 @@ def test_four_steps_are_the_models_own(learn: AppTest, app_folder: object) -> No
     text = section(learn, "grad-cam")
     preset = Preset.load(app_folder / "mixed")  # type: ignore[operator]
     assert text.count("<img") == 8 + 3
-    said = services.manager(preset).predict(phantom(size=512)).score("Effusion")
+    said = models.manager(preset).predict(phantom(size=512)).score("Effusion")
     assert f"The logit is {said.logit:.2f}".replace("-", "\u2212") in text or "Nothing in the phantom raised" in text
     learn.selectbox(key="learn_finding").set_value("Mass").run()
     assert "matter most for Mass" in page_text(learn)

@@ -12,7 +12,7 @@ import streamlit as st
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from cxrkit.dashboard import services
+from cxrkit.dashboard.services import readings
 from cxrkit.imaging.phantom import phantom, phantom_dicom
 from cxrkit.model.gate import PLACEMENTS, placed
 from tests.app.conftest import field, page_text
@@ -74,12 +74,12 @@ def test_an_override_is_for_one_picture_of_one_model(app: AppTest, upload: Uploa
 
 def test_an_override_is_recorded_in_the_json(app: AppTest, upload: Upload, monkeypatch: pytest.MonkeyPatch) -> None:
     kept = []
-    read = services.read
-    monkeypatch.setattr(services, "read", lambda *a: kept.append(read(*a)[1]) or read(*a))
+    read = readings.read
+    monkeypatch.setattr(readings, "read", lambda *a: kept.append(read(*a)[1]) or read(*a))
     upload(app, phantom_dicom(size=256, attributes={"BodyPartExamined": "HAND"}), "a.dcm")
-    assert json.loads(services.reading_json(kept[-1]))["quality"]["refused"] is True
+    assert json.loads(readings.reading_json(kept[-1]))["quality"]["refused"] is True
     button(app, "Show the reading all the same").click().run()
-    quality = json.loads(services.reading_json(kept[-1]))["quality"]
+    quality = json.loads(readings.reading_json(kept[-1]))["quality"]
     assert quality["overridden"] is True
     assert [issue["code"] for issue in quality["issues"] if issue["severity"] == "refuse"] == ["other-body-part"]
 

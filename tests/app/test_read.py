@@ -244,7 +244,7 @@ def test_defect_while_reading_shows_an_incident_number(
     def broken(*_: object) -> None:
         raise RuntimeError("secret")
 
-    monkeypatch.setattr("cxrkit.dashboard.services.read", broken)
+    monkeypatch.setattr("cxrkit.dashboard.services.readings.read", broken)
     upload(app, phantom_png(size=256), "a.png")
     (error,) = app.error
     assert "incident" in error.value

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from cxrkit.dashboard import services
+from cxrkit.dashboard import view_choices
 from cxrkit.imaging.phantom import phantom_dicom, phantom_png
 from tests.app.conftest import page_text
 from tests.app.test_read import button, rows
@@ -128,7 +128,7 @@ def test_going_back_in_the_browser_goes_back_to_the_finding(app: AppTest, upload
     assert address(app)["finding"] == "Pneumonia"
     app.query_params["finding"] = "Mass"  # what the browser sends
     app.run()
-    assert app.session_state[services.CHOSEN_FINDING] == "Mass"
+    assert app.session_state[view_choices.CHOSEN_FINDING] == "Mass"
     assert address(app)["finding"] == "Mass"
 
 
@@ -137,7 +137,7 @@ def test_an_address_that_lags_behind_undoes_no_choice(app: AppTest, upload: Uplo
     button(app, "Show Mass on the radiograph").click().run()
     app.query_params["finding"] = "Effusion"  # of before, while the click is on its way
     button(app, "Show Pneumonia on the radiograph").click().run()
-    assert app.session_state[services.CHOSEN_FINDING] == "Pneumonia"
+    assert app.session_state[view_choices.CHOSEN_FINDING] == "Pneumonia"
     assert address(app)["finding"] == "Pneumonia"
 
 

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from cxrkit.dashboard import services
+from cxrkit.dashboard.services import readings
 from cxrkit.imaging.dicom_writing import write_dicom
 from cxrkit.imaging.loading import load_radiograph
 from cxrkit.imaging.phantom import phantom
@@ -68,13 +68,13 @@ def test_by_the_page(
     upload: Callable[[AppTest, bytes, str], AppTest],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    seen, read = [], services.read
+    seen, read = [], readings.read
 
     def noted(radiograph: Radiograph, preset: Preset) -> tuple[Radiograph, Reading]:
         seen.append(read(radiograph, preset))
         return seen[-1]
 
-    monkeypatch.setattr(services, "read", noted)
+    monkeypatch.setattr(readings, "read", noted)
     pages = []
     for name, data in study.items():
         seen.clear()
