@@ -17,7 +17,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from cxrkit.dashboard import choices
+from cxrkit.dashboard import choices, theme
+from cxrkit.dashboard.scripts import behave
 from cxrkit.errors import CxrError
 from cxrkit.imaging.worker_process import WorkerDefect
 from cxrkit.reading import DISCLAIMER
@@ -33,7 +34,6 @@ LEARN = "pages/learn.py"
 _ROUTED = "router_has_run"
 _WANTED = "page_wanted_before_the_router"
 _STYLES = Path(__file__).with_name("styles")  # base.css, and a sheet for each page that needs one
-_BEHAVIOUR = Path(__file__).with_name("behaviour")
 _ICON = Path(__file__).with_name("icon.png")  # a file: named icons and emoji are fetched from the internet
 _log = logging.getLogger(__name__)
 
@@ -60,21 +60,12 @@ def route() -> None:
     st.html(f"<style>{_style()}</style>")
     chosen.run()
     behave("menu")
+    theme.follow()
 
 
 @functools.cache
 def _style() -> str:
     return "\n".join(sheet.read_text() for sheet in sorted(_STYLES.glob("*.css")))
-
-
-def behave(name: str) -> None:
-    """Have the browser run one of the dashboard's own scripts, by its name; they see to it that they run once."""
-    st.html(f"<script>{_script(name)}</script>", unsafe_allow_javascript=True)
-
-
-@functools.cache
-def _script(name: str) -> str:
-    return _BEHAVIOUR.joinpath(f"{name}.js").read_text(encoding="utf-8")
 
 
 def _keep_uploads_in_memory() -> None:

@@ -14,11 +14,12 @@ from cxrkit.dashboard import quality_view
 from cxrkit.dashboard.blanking import blank_field, blanked_boxes, blanking_caption
 from cxrkit.dashboard.contact_sheet import contact_sheet
 from cxrkit.dashboard.display_field import display_caption, display_field
-from cxrkit.dashboard.entry import behave, guarded
+from cxrkit.dashboard.entry import guarded
 from cxrkit.dashboard.findings_panel import percent
 from cxrkit.dashboard.keyboard import keys_on
 from cxrkit.dashboard.ranking import RULES, Rule, standing
 from cxrkit.dashboard.report_field import report_field
+from cxrkit.dashboard.scripts import behave
 from cxrkit.dashboard.services import pictures, readings
 from cxrkit.dashboard.sidebar import Choice
 from cxrkit.dashboard.viewer_controls import View, controls
