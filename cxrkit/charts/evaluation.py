@@ -60,7 +60,9 @@ def roc(curve: Curve, area: Area | None, points: Mapping[str, AtPoint], ink: Ink
         *(_mark(place, rule, point, ink) for place, (rule, point) in enumerate(points.items()) if _both_rates(point)),
     ]
     value = "AUROC undefined" if area is None else f"AUROC {spread(area)}"
-    crosses = " Crosses: Wilson 95 % intervals of an operating point; hollow marks are unsupported." if points else ""
+    crosses = " Crosses: Wilson 95 % intervals of an operating point." if points else ""
+    if hollow := dict.fromkeys(_weakness(point) for point in points.values() if not point.supported):
+        crosses += f" Hollow marks were fitted on {' or on '.join(hollow)}: do not rely on them."
     return Chart(
         figure_of(
             ink,
@@ -71,6 +73,11 @@ def roc(curve: Curve, area: Area | None, points: Mapping[str, AtPoint], ink: Ink
         "How well the model ranks positives above negatives (ROC)",
         f"{value}; {counts(curve.n, curve.positives)}. 0.5 is chance, 1 is perfect.{crosses}",
     )
+
+
+def _weakness(point: AtPoint) -> str:
+    """On what an operating point was fitted that is not supported."""
+    return "these very rows" if point.fitted_on.kind == "judged" else "too few cases"
 
 
 def _both_rates(point: AtPoint) -> bool:
@@ -94,7 +101,9 @@ def _mark(place: int, rule: str, point: AtPoint, ink: Ink) -> Trace:
             "color": colour,
             "line": {"width": 1.6, "color": colour},
         },
-        name=name if point.supported else f"{name} (unsupported)",
+        name=name
+        if point.supported
+        else f"{name} ({'fitted here' if point.fitted_on.kind == 'judged' else 'unsupported'})",
         hovertemplate=f"{name}: threshold {percent(point.threshold)}<br>"
         "sensitivity %{y:.1%}<br>1 − specificity %{x:.1%}<extra></extra>",
     )

@@ -72,7 +72,21 @@ def test_unsupported_points_are_hollow_and_say_so(judged: Evaluation) -> None:
     mark = named(chart, "Youden")
     assert mark["name"] == "Youden (unsupported)"
     assert mark["marker"]["symbol"].endswith("-open")
+    assert "Hollow marks were fitted on too few cases: do not rely on them." in chart.caption
     assert "fewer than 30: weak evidence" in chart.caption
+
+
+def test_points_that_were_fitted_on_the_judged_rows_say_so_instead(judged: Evaluation) -> None:
+    entry = judged.findings["Mass"]
+    assert entry.roc
+    points = dict(entry.operating_points)
+    fitted = points["youden"].fitted_on.model_copy(update={"kind": "judged"})
+    points["youden"] = points["youden"].model_copy(update={"fitted_on": fitted, "supported": False})
+    chart = evaluation.roc(entry.roc, entry.auroc, points)
+    assert named(chart, "Youden")["name"] == "Youden (fitted here)"
+    assert chart.caption.endswith("Hollow marks were fitted on these very rows: do not rely on them.")
+    plain = evaluation.roc(entry.roc, entry.auroc, entry.operating_points)
+    assert "Hollow" not in plain.caption
 
 
 def test_prevalence_line_and_chance_line(judged: Evaluation) -> None:
