@@ -180,7 +180,7 @@ def method_html(preset: Preset, count: int) -> str:
             f'<p class="cx-caption">{escape(scale)} The repeatability of these weights was not measured, so no change '
             "is called one: scripts/measure_repeatability.py measures it.</p>"
         )
-    chance = number(0.05 * count, 1)
+    chance = number(0.05 * count, 1 if count > 1 else 2)
     band = (
         f"Band: 95 % repeatability coefficient (Bland and Altman 1999), from n = {record.n} radiographs of the split "
         f"{record.split}, each read {record.readings} times: as it is, then with {', '.join(record.changes)}."
