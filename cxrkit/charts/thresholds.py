@@ -99,6 +99,7 @@ def _benched(
         unselected={"marker": {"opacity": 0}},
         hovertemplate="threshold %{text}: click to take it<extra></extra>",
         showlegend=False,
+        cliponaxis=False,  # where a curve hugs the edge, as good ones do
     )
     traces = [*_band(band.x, band.low, band.high, ink), *map(_unfaded, plain["data"]), rings]
     return figure_of(ink, traces, **{**plain["layout"], "clickmode": "event+select", "hovermode": "closest"})

@@ -83,7 +83,6 @@ def _finding(judged: JudgedTable, asked: str | None) -> str:
         judged.findings,
         format_func=label,
         key=key,
-        disabled=len(judged.findings) == 1,
     )
     choices.keep(key, finding)
     threshold_link.say({key: finding}, finding=None if judged.role == "uploaded" else finding)
@@ -104,7 +103,7 @@ def calibration(finding: str, entry: FindingEvaluation, judged: JudgedTable) -> 
     """Reliability before and after calibration."""
     st.html(
         '<p class="cx-why">Of the radiographs that got a probability of 30 %, do 30 % have the finding? On the dotted '
-        "line they do; below it the model claims too much. Left: the network's raw output; right: as delivered, after "
+        "line they do; below it the model claims too much. First the network's raw output, then as delivered, after "
         "calibration.</p>"
     )
     if judged.role == "validation":
@@ -145,7 +144,7 @@ def all_findings(judged: JudgedTable) -> None:
             "from": [line.low for line in lines],
             "to": [line.high for line in lines],
             "AUPRC": [line.auprc for line in lines],
-            "Prevalence": [line.positives / line.n if line.n else None for line in lines],
+            "Prevalence": [100 * line.positives / line.n if line.n else None for line in lines],
             "Brier": [line.brier for line in lines],
             "Positive": [line.positives for line in lines],
             "n": [line.n for line in lines],
@@ -168,7 +167,7 @@ def all_findings(judged: JudgedTable) -> None:
             "AUPRC": st.column_config.NumberColumn(
                 format="%.3f", help="Mean PPV over the sensitivity; a scorer without skill reaches the prevalence."
             ),
-            "Prevalence": st.column_config.NumberColumn(format="percent", help="Positive of labelled rows."),
+            "Prevalence": st.column_config.NumberColumn(format="%.1f %%", help="Positive of labelled rows."),
             "Brier": st.column_config.NumberColumn(
                 format="%.4f", help="Mean squared distance of probability and label; lower is better."
             ),
