@@ -14,8 +14,10 @@ import urllib.request
 from collections.abc import Iterator
 from importlib.metadata import requires, version
 from pathlib import Path
+from typing import Literal
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from fastapi import FastAPI
 from packaging.requirements import Requirement
 from starlette.testclient import TestClient
@@ -160,6 +162,25 @@ def test_a_browser_reads_a_phantom_and_nothing_of_it_stays(server: Server) -> No
     assert "/demo/read" in log
     assert NAME not in log
     assert not server.outbound.exists() or server.outbound.read_text() == ""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_what_the_page_says_can_be_read_on_a_light_and_a_dark_one(
+    server: Server, scheme: Literal["light", "dark"]
+) -> None:
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        sheet = browser.new_page(color_scheme=scheme)
+        sheet.goto(f"{server.address}/demo")
+        chosen = {"name": "a.dcm", "mimeType": "application/octet-stream", "buffer": phantom_dicom(size=256)}
+        sheet.get_by_label("Read it even if it is refused").check()
+        sheet.locator("input[type=file]").set_input_files(chosen)
+        sync_api.expect(sheet.locator("tbody tr")).to_have_count(3, timeout=SECONDS * 1000)
+        own = ["section", "footer", "figure", "h1"]
+        found = Axe().run(sheet, context={"include": [[part] for part in own]}, options={"runOnly": ["color-contrast"]})
+        assert [node["html"] for rule in found.response["violations"] for node in rule["nodes"]] == []
+        assert any(node["html"].startswith("<footer") for rule in found.response["passes"] for node in rule["nodes"])
+        browser.close()
 
 
 def test_the_page_needs_the_token_and_a_browser_can_give_it(folder: Path, tmp_path: Path) -> None:
