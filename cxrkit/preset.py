@@ -333,16 +333,18 @@ def list_presets(folder: str | os.PathLike[str] = WEIGHTS) -> tuple[Preset, ...]
         Also when a card's name is not that of its folder, as in a copied folder: two presets of one
         name could then be confused.
     """
-    presets = []
-    for card in sorted(Path(folder).glob(f"*/{CARD}")):
-        preset = Preset.load(card.parent)
-        if preset.name != card.parent.name:
-            raise PresetInvalid(
-                f"The folder {card.parent.name!r} holds the card of a preset named {preset.name!r}.",
-                "Give the folder and the name in preset.json the same name.",
-            )
-        presets.append(preset)
-    return tuple(presets)
+    return tuple(load_as_named(card.parent) for card in sorted(Path(folder).glob(f"*/{CARD}")))
+
+
+def load_as_named(folder: Path) -> Preset:
+    """`Preset.load`, which also raises `PresetInvalid` where the card's name is not that of its folder."""
+    preset = Preset.load(folder)
+    if preset.name != folder.name:
+        raise PresetInvalid(
+            f"The folder {folder.name!r} holds the card of a preset named {preset.name!r}.",
+            "Give the folder and the name in preset.json the same name.",
+        )
+    return preset
 
 
 def find_preset(preset: str | os.PathLike[str] | Preset, folder: str | os.PathLike[str] = WEIGHTS) -> Preset:

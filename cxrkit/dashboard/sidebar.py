@@ -53,6 +53,8 @@ def choose_preset() -> Preset:
         choices.recall("chosen_preset", names[0], names)
         name = st.selectbox("Model", names, format_func=label, key="chosen_preset")
         choices.keep("chosen_preset", name)
+        for error in models.broken_presets():
+            st.warning(f"**A model is left out.** {plain(str(error))}", icon=":material/warning:")
     links.say(preset=name)
     return presets[name]
 

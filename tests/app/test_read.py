@@ -349,6 +349,29 @@ def test_map_controls_do_not_infer_again(app: AppTest, upload: Upload, monkeypat
     assert not app.error
 
 
+def test_a_broken_preset_is_named_and_leaves_the_others_usable(
+    app_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, app: AppTest
+) -> None:
+    shutil.copytree(app_folder / "single", tmp_path / "single")
+    shutil.copytree(app_folder / "single", tmp_path / "copied")  # under the name of another
+    (tmp_path / "torn").mkdir()
+    (tmp_path / "torn" / "preset.json").write_text('{"name": "torn"')
+    monkeypatch.setattr("cxrkit.preset.WEIGHTS", tmp_path)
+    app.run()
+    assert not app.error
+    assert app.selectbox(key="chosen_preset").value == "single"
+    copied, torn = (warning.value.replace("\\", "") for warning in app.sidebar.warning)
+    assert "left out" in copied
+    assert "The folder 'copied' holds the card of a preset named 'single'" in copied
+    assert "The card of preset 'torn' is malformed" in torn
+    assert "Restore preset.json" in torn
+    button(app, "Synthetic phantom").click().run()
+    assert len(rows(app)) == 1
+    shutil.rmtree(tmp_path / "single")
+    app.run()
+    assert "The folder 'copied'" in app.error[0].value.replace("\\", "")
+
+
 def test_no_preset_is_an_error_with_its_remedy(tmp_path, monkeypatch: pytest.MonkeyPatch, app: AppTest) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setattr("cxrkit.preset.WEIGHTS", tmp_path)
     app.run()

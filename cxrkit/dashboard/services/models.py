@@ -14,10 +14,10 @@ import streamlit as st
 import cxrkit.preset
 from cxrkit.charts import overlay
 from cxrkit.charts import viewer as viewer_chart
-from cxrkit.errors import PresetNotFound
+from cxrkit.errors import CxrError, PresetNotFound
 from cxrkit.imaging import worker
 from cxrkit.imaging.phantom import phantom
-from cxrkit.preset import CARD, Preset, list_presets
+from cxrkit.preset import CARD, Preset, load_as_named
 
 if TYPE_CHECKING:
     from cxrkit.model.manager import XRayModelManager
@@ -26,9 +26,18 @@ T = TypeVar("T")
 
 
 def presets() -> dict[str, Preset]:
-    """Presets by name, as their cards are now; raises `PresetNotFound` when there is none."""
-    folder = cxrkit.preset.WEIGHTS
-    found = _presets(tuple((str(p.parent), _digest(p)) for p in sorted(Path(folder).glob(f"*/{CARD}"))))
+    """Presets by name, as their cards are now, without broken ones.
+
+    Raises
+    ------
+    PresetNotFound
+        There is none.
+    PresetInvalid
+        All are broken: what is wrong with the first.
+    """
+    found, broken = _presets(_cards())
+    if broken and not found:
+        raise broken[0]
     if not found:
         raise PresetNotFound(
             "There is no model to read with: the weights folder holds no preset.",
@@ -37,11 +46,27 @@ def presets() -> dict[str, Preset]:
     return found
 
 
+def broken_presets() -> tuple[CxrError, ...]:
+    """What is wrong with each preset whose card cannot be used."""
+    return _presets(_cards())[1]
+
+
+def _cards() -> tuple[tuple[str, str], ...]:
+    """Folder and sha256 of every card."""
+    return tuple((str(p.parent), _digest(p)) for p in sorted(Path(cxrkit.preset.WEIGHTS).glob(f"*/{CARD}")))
+
+
 @st.cache_resource(max_entries=4, ttl="24h", show_spinner=False)
-def _presets(cards: tuple[tuple[str, str], ...]) -> dict[str, Preset]:
-    """`cards` holds folder and sha256 of every card; they share one parent folder."""
-    found = list_presets(Path(cards[0][0]).parent) if cards else ()
-    return {preset.name: preset for preset in found}
+def _presets(cards: tuple[tuple[str, str], ...]) -> tuple[dict[str, Preset], tuple[CxrError, ...]]:
+    found, broken = {}, []
+    for folder, _ in cards:
+        try:
+            preset = load_as_named(Path(folder))
+        except CxrError as error:
+            broken.append(type(error)(error.message, error.remedy))  # without the frames of the one that was raised
+        else:
+            found[preset.name] = preset
+    return found, tuple(broken)
 
 
 def manager(preset: Preset) -> XRayModelManager:
