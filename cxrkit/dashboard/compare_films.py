@@ -15,7 +15,7 @@ from cxrkit.dashboard.films import Film
 from cxrkit.dashboard.findings_panel import percent, probability
 from cxrkit.dashboard.ranking import RULES, Standing, standing
 from cxrkit.dashboard.services import pictures, readings
-from cxrkit.dashboard.sidebar import Choice
+from cxrkit.dashboard.sidebar import Choice, wanted_finding
 from cxrkit.findings import finding_text
 from cxrkit.preset import Preset
 from cxrkit.reading import Reading
@@ -93,9 +93,9 @@ def _swap() -> None:
 
 def _finding(choice: Choice, changes: Sequence[ScoreChange]) -> str:
     """The finding whose maps are shown; until one was chosen, that of the largest change."""
-    chosen: str | None = st.session_state.get(view_choices.CHOSEN_FINDING)
-    if chosen in choice.preset.findings:
-        return str(chosen)
+    wanted = wanted_finding(choice.preset.findings)
+    if wanted is not None:
+        return wanted
     return max(changes, key=lambda change: change.size).finding if changes else choice.preset.findings[0]
 
 

@@ -10,13 +10,13 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from cxrkit.card import MINIMUM_POSITIVES
-from cxrkit.dashboard import choices, films, view_choices
+from cxrkit.dashboard import choices, films
 from cxrkit.dashboard.compare_pictures import Shown, film_name, linked_pictures, remarks
 from cxrkit.dashboard.films import Film
 from cxrkit.dashboard.findings_panel import percent, probability
 from cxrkit.dashboard.ranking import RULES, Rule, Standing, offered_rules, standing
 from cxrkit.dashboard.services import models, readings
-from cxrkit.dashboard.sidebar import Choice
+from cxrkit.dashboard.sidebar import Choice, wanted_finding
 from cxrkit.dashboard.widgets import stated_at
 from cxrkit.findings import finding_text
 from cxrkit.preset import Preset
@@ -41,8 +41,7 @@ def models_and_points(choice: Choice, bar: DeltaGenerator) -> None:
     st.html(models_html([p for p, _ in read], [s for _, s in read], choice))
     counts = Counter(f for preset, _ in read for f in preset.findings)
     findings = sorted(counts, key=lambda f: -counts[f])  # those of several models first
-    chosen: str | None = st.session_state.get(view_choices.CHOSEN_FINDING)
-    finding = str(chosen) if chosen in counts else findings[0]
+    finding = wanted_finding(counts) or findings[0]
     drawn = [s for p, s in read if finding in p.findings]
     of = {f: f"{counts[f]} of {len(read)} models" for f in findings} if len(read) > 1 else {}
     linked_pictures(drawn, findings, finding, key="_".join(p.name for p, _ in read), notes=of)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from html import escape
 
@@ -80,8 +81,10 @@ def choose_model() -> Choice:
         )
         choices.keep("chosen_rule", chosen)
     if chosen in named:
+        links.say(rule="custom")
         return Choice(preset, "custom", named_view.chosen_thresholds(preset, chosen), named_view.name_of(chosen))
     rule = next(rule for rule in rules if rule == chosen)
+    links.say(rule=rule)
     custom: dict[str, float] = st.session_state.setdefault(_CUSTOM, {}).setdefault(preset.name, {})
     return Choice(preset, rule, custom)
 
@@ -93,14 +96,24 @@ def chosen_finding(choice: Choice, reading: Reading | None) -> str:
         st.session_state.setdefault(view_choices.CHOSEN_FINDING, st.session_state.pop(links.LINKED_FINDING))
     finding: str | None = st.session_state.get(view_choices.CHOSEN_FINDING, linked)
     if finding in choice.preset.findings:
-        links.say(rule=choice.rule, finding=finding)
+        links.say(finding=finding)
         return str(finding)
-    links.say(rule=choice.rule, finding=None)
+    links.say(finding=None)
     if reading is None:
         points = (standing(choice.preset, f, 0.0, choice.rule, choice.custom) for f in choice.preset.findings)
         return next((p.finding for p in points if p.supported), choice.preset.findings[0])
     ranked, others = rank(choice.preset, reading.prediction, choice.rule, choice.custom)
     return (ranked or others)[0].finding
+
+
+def wanted_finding(findings: Collection[str]) -> str | None:
+    """The one of `findings` that the reader chose, or that a link asks for; None leaves it to the page."""
+    if (linked := st.session_state.pop(links.LINKED_FINDING, None)) is not None:
+        st.session_state.setdefault(view_choices.CHOSEN_FINDING, linked)
+    chosen: str | None = st.session_state.get(view_choices.CHOSEN_FINDING)
+    wanted = chosen if chosen in findings else None
+    links.say(finding=wanted)
+    return wanted
 
 
 def choose(finding: str) -> None:

@@ -21,6 +21,7 @@ from cxrkit.serving import batch as batch_rows
 from cxrkit.serving import batch_files
 from cxrkit.serving.batch_job import BatchJob
 from tests.app.conftest import page_text
+from tests.app.test_read_films import address
 
 SECRET = "Doe_Jane_4711"
 PHANTOM = phantom_png(size=128)
@@ -320,3 +321,8 @@ def test_the_job_lets_go_of_files_that_were_read(put: Callable[..., AppTest]) ->
         assert row.reading.explanations == {}
         assert row.reading.lungs is None
         assert len(row.thumbnail) < 6000
+
+
+def test_the_operating_point_stands_in_the_address(page: AppTest) -> None:
+    page.radio[0].set_value("screening").run()
+    assert address(page)["rule"] == "screening"

@@ -18,6 +18,7 @@ from cxrkit.repeatability import Repeatability, RepeatabilityLimit
 from tests.app.conftest import page_text
 from tests.app.test_quality_view import png
 from tests.app.test_read import button
+from tests.app.test_read_films import address
 from tests.conftest import REPOSITORY
 
 Upload = Callable[[AppTest, bytes, str], AppTest]
@@ -70,6 +71,19 @@ def test_nothing_yet(compare: AppTest) -> None:
     assert "Add one radiograph, or two of one patient" in page_text(compare)
     assert "Not a medical device" in page_text(compare)
     assert len(compare.file_uploader) == 1
+
+
+def test_its_address_holds_operating_point_and_finding_and_opens_with_them(compare: AppTest, upload: Upload) -> None:
+    for name, value in {"preset": "mixed", "rule": "screening", "finding": "Mass"}.items():
+        compare.query_params[name] = value
+    compare.run()
+    assert compare.radio[0].value == "screening"
+    upload(compare, phantom_png(size=256), "a.png")
+    assert [field.value for field in compare.selectbox if field.label == "Maps of"] == ["Mass"]
+    assert address(compare) == {"preset": "mixed", "rule": "screening", "finding": "Mass"}
+    compare.radio[0].set_value("rule-in").run()
+    next(field for field in compare.selectbox if field.label == "Maps of").set_value("Effusion").run()
+    assert address(compare) == {"preset": "mixed", "rule": "rule-in", "finding": "Effusion"}
 
 
 def test_one_film_is_read_by_all_models_and_a_prior_can_be_added(compare: AppTest, upload: Upload) -> None:
