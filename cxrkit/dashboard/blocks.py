@@ -29,6 +29,12 @@ def pairs(rows: Sequence[tuple[str, str]]) -> str:
     return f'<dl class="cx-facts">{cells}</dl>'
 
 
+def terms(meanings: Sequence[tuple[str, str]]) -> str:
+    """What words mean, one sentence each without its full stop, for a pointer, a finger or a keyboard to open."""
+    rows = "".join(f"<div><dt>{escape(word)}</dt><dd>{escape(meaning)}.</dd></div>" for word, meaning in meanings)
+    return f'<details class="cx-terms"><summary>What do these words mean?</summary><dl>{rows}</dl></details>'
+
+
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table whose first column names the rows."""
     top = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in head)

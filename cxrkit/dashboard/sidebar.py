@@ -10,7 +10,7 @@ from html import escape
 import streamlit as st
 
 from cxrkit.card import OperatingPoint
-from cxrkit.dashboard import choices, links, named_view, view_choices
+from cxrkit.dashboard import blocks, choices, links, named_view, view_choices
 from cxrkit.dashboard.entry import plain
 from cxrkit.dashboard.findings_panel import percent
 from cxrkit.dashboard.ranking import RULES, Rule, default_rule, default_threshold, offered_rules, rank, standing
@@ -20,6 +20,17 @@ from cxrkit.findings import finding_text
 from cxrkit.preset import Preset
 from cxrkit.reading import Reading
 
+_TERMS = (
+    ("Operating point", "The rule by which the threshold of every finding was chosen"),
+    ("Threshold", "A probability at or above it is past the operating point"),
+    ("Sensitivity", "Of those with the finding, the share past the threshold"),
+    ("Specificity", "Of those without it, the share below the threshold"),
+    ("Fitted on split", "The radiographs on which the threshold was chosen and both rates were counted"),
+    ("n (positive)", "How many radiographs those were, and how many of them show the finding"),
+    ("Prevalence", "The share of your patients who have the finding"),
+    ("PPV", "Of those past the threshold, the share that has the finding, at that prevalence"),
+    ("NPV", "Of those below it, the share that has not, at that prevalence"),
+)
 _CUSTOM, _PREVALENCES = "custom_thresholds", "chosen_prevalences"
 # Thresholds evenly spaced in log-odds: as fine near 0.2 % as the rare findings need.
 _THRESHOLDS = tuple(
@@ -163,6 +174,7 @@ def explain_choice(choice: Choice, finding: str) -> None:
             st.html('<p class="cx-side cx-warn">Not supported: too few cases to fit on. Do not rely on it.</p>')
         if at.point is not None:
             _predictive_values(preset, at.point)
+        st.html(blocks.terms(_TERMS if at.point is not None else _TERMS[:2]))  # of what stands there
 
 
 def _custom_threshold(preset: Preset, finding: str, custom: dict[str, float]) -> None:

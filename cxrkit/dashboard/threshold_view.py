@@ -8,7 +8,7 @@ import streamlit as st
 
 from cxrkit.charts.style import ON_DARK
 from cxrkit.charts.thresholds import mark_css
-from cxrkit.dashboard import choices, named_view, threshold_link, threshold_patients
+from cxrkit.dashboard import blocks, choices, named_view, threshold_link, threshold_patients
 from cxrkit.dashboard.entry import guarded
 from cxrkit.dashboard.findings_panel import percent
 from cxrkit.dashboard.ranking import RULES
@@ -70,7 +70,9 @@ def desk(judged: JudgedTable, finding: str, bench: Bench) -> None:
     st.html(f'<p class="cx-why">{_LEADS[str(view)]}</p>')
     assumed = threshold_patients.assumptions(judged, finding, bench) if view == VIEWS[2] else None
     _threshold_desk(judged, finding, bench, sweep, None if assumed is None else assumed[0])
-    st.html(_terms())  # not in the other fragment, which would close it at every step
+    st.html(
+        blocks.terms([(name, meaning) for _, name, meaning in _RATES])
+    )  # not in the other fragment, which would close it at every step
     if assumed is not None:
         threshold_patients.costs_view(judged, finding, bench, sweep, *assumed)
         return
@@ -149,12 +151,6 @@ def _rests_on(at: AtPoint, sweep: Sweep) -> str:
         f"{sweep.positives:,} positive, split {escape(sweep.stamp.split)}. PPV, NPV and F1 hold at the prevalence of "
         "these rows.</p>"
     )
-
-
-def _terms() -> str:
-    """What each rate means, for those who cannot point at it."""
-    terms = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(meaning)}.</dd></div>" for _, name, meaning in _RATES)
-    return f'<details class="cx-terms"><summary>What do these words mean?</summary><dl>{terms}</dl></details>'
 
 
 def _tile(name: str, meaning: str, measure: Measure | None) -> str:

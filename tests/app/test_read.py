@@ -141,6 +141,8 @@ def test_custom_threshold_states_what_it_gave_on_validation(app: AppTest, upload
     assert "<dt>Sensitivity</dt><dd>75.0 %</dd>" in text
     assert "<dt>Specificity</dt><dd>25.0 %</dd>" in text
     assert "<dt>n (positive)</dt><dd>8 (4)</dd>" in text
+    for word in ("Threshold", "Sensitivity", "Specificity", "Fitted on split", "n (positive)", "PPV", "NPV"):
+        assert re.search(rf"<dt>{re.escape(word)}</dt><dd>[A-Z][^<]{{20,}}\.</dd>", text), word
 
 
 def test_a_row_chooses_the_map_and_the_sidebar_follows(app: AppTest, upload: Upload) -> None:
