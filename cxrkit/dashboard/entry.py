@@ -59,8 +59,9 @@ def route() -> None:
         st.switch_page(pages[path], query_params=query)
     st.html(f"<style>{_style()}</style>")
     chosen.run()
-    behave("menu")
-    theme.follow()
+    with st.container(key="unseen"):  # what only runs takes no room
+        behave("menu")
+        theme.follow()
 
 
 @functools.cache

@@ -15,7 +15,6 @@ def ink() -> Ink:
 
 def follow() -> None:
     """Have the page run anew when the reader turns it dark or light, which Streamlit does not tell the server."""
-    with st.container(key="theme"):  # out of sight: a script presses the button
-        st.button("Draw the figures anew", key="theme_turned")
-        scheme = "dark" if ink() is ON_DARK else "light"
-        behave("theme", f'<span class="cx-inked" data-scheme="{scheme}"></span>')
+    st.button("Draw the figures anew", key="theme_turned")  # a script presses it, out of sight
+    scheme = "dark" if ink() is ON_DARK else "light"
+    behave("theme", f'<span class="cx-inked" data-scheme="{scheme}"></span>')

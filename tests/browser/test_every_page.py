@@ -75,7 +75,7 @@ def check(page: sync_api.Page, name: str) -> None:
     """
     SHOTS.mkdir(parents=True, exist_ok=True)
     size = size_of(page)
-    page.screenshot(path=SHOTS / f"{name}_{size}.png")
+    page.screenshot(path=SHOTS / f"{name}_{size}_{scheme_of(page)}.png")
     document, window, main, inner = widths(page)
     assert document <= window
     assert main <= inner
@@ -83,16 +83,17 @@ def check(page: sync_api.Page, name: str) -> None:
     assert page.get_by_text("Something went wrong inside cxrkit").count() == 0
     assert page.get_by_text("Not a medical device").count() > 0
     assert page.foreign == []  # type: ignore[attr-defined]
-    if size == "wide" or name in (*PAGES, "read_films", "batch_table"):
+    if size == "wide" or name in (*PAGES, "read_films", "read_refused", "batch_table"):
         assert grave(page) == []
     if size == "wide":
         other_colours(page)
+        page.screenshot(path=SHOTS / f"{name}_{size}_{scheme_of(page)}.png")
         assert grave(page, "color-contrast") == []
 
 
 def other_colours(page: sync_api.Page) -> None:
     """Light for dark, or dark for light."""
-    dark = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
+    dark = scheme_of(page) == "dark"
     page.emulate_media(color_scheme="light" if dark else "dark")
     background = "rgb(246, 247, 248)" if dark else "rgb(13, 17, 20)"
     sync_api.expect(page.get_by_test_id("stApp")).to_have_css("background-color", background)
@@ -113,6 +114,10 @@ def go_to(page: sync_api.Page, name: str) -> None:
     if covered:  # the menu gives way to the page that was chosen from it
         sync_api.expect(menu.first).to_be_visible()
     settle(page)
+
+
+def scheme_of(page: sync_api.Page) -> str:
+    return "dark" if page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches") else "light"
 
 
 def size_of(page: sync_api.Page) -> str:
@@ -216,3 +221,18 @@ def test_comparison_of_models_with_the_focus_on_it(reading: sync_api.Page) -> No
     check(reading, "compare_models")
     first.click()
     settle(reading)
+
+
+def test_a_picture_that_is_refused(page: sync_api.Page, tmp_path: Path) -> None:
+    """The last of this file: it takes the place of the two films."""
+    (tmp_path / "ct.dcm").write_bytes(phantom_dicom(size=512, attributes={"Modality": "CT"}))
+    go_to(page, "read")
+    page.locator("input[type=file]").set_input_files(tmp_path / "ct.dcm")
+    page.locator(".cx-refused").wait_for()
+    settle(page)
+    check(page, "read_refused")
+    page.get_by_test_id("stPopover").get_by_role("button", name="Blank text").click()
+    sync_api.expect(page.get_by_test_id("stPopoverBody")).to_be_visible()
+    wait_until_idle(page)
+    check(page, "read_refused_blank_text")
+    page.keyboard.press("Escape")
