@@ -21,6 +21,7 @@ from cxrkit.serving.rest.problems import status_of
 from cxrkit.serving.rest.readings import Read, record
 from cxrkit.serving.rest.routes import Services, services
 from cxrkit.serving.rest.schemas import ReadingQuery
+from cxrkit.shares import percent, probability
 
 router = APIRouter(include_in_schema=False)
 
@@ -29,6 +30,7 @@ _POLICY = (
     "default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 _templates = Environment(loader=FileSystemLoader(_FOLDER), autoescape=True, undefined=StrictUndefined)
+_templates.filters["probability"] = probability  # with the digits that matter, as everywhere: 0.04 % is not 0.0 %
 _PICTURE = 900  # long side, in pixels
 
 
@@ -110,10 +112,10 @@ def _row(finding: str, entry: dict[str, Any]) -> dict[str, Any]:
     point = entry["operating_points"].get("youden")
     verdict, kind = "none", "none"
     if point is not None and point["in_doubt"]:
-        verdict, kind = f"in doubt at {100 * point['threshold']:.1f} %", "doubt"
+        verdict, kind = f"in doubt at {percent(point['threshold'])}", "doubt"
     elif point is not None:
         kind = "past" if point["positive"] else "below"
-        verdict = f"{kind} {100 * point['threshold']:.1f} %"
+        verdict = f"{kind} {percent(point['threshold'])}"
     return {
         "finding": finding,
         "label": finding_text(finding).label,
