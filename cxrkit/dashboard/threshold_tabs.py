@@ -188,7 +188,10 @@ def groups(finding: str, entry: FindingEvaluation) -> None:
         "95 % interval; where the intervals are wide, a difference may be chance.</p>"
     )
     if not entry.subgroups:
-        st.html('<p class="cx-caption">These rows do not say to which groups they belong (sex, age, view, shape).</p>')
+        st.html(
+            '<p class="cx-caption">These rows do not say to which groups they belong (sex, age, view, shape). '
+            "A model's test rows do where its data did: choose Test among the rows to look at.</p>"
+        )
         return
     keys = ["auroc", *dict.fromkeys(k for g in entry.subgroups.values() for one in g.groups for k in one.rates)]
     choices.recall("group_measure", keys[0], keys)

@@ -177,7 +177,10 @@ def quality_line(radiograph: Radiograph, reading: Reading, preset: Preset) -> st
     }[preset.geometry]
     border = [f"{preset.border:.1%} of each side is cut off."] if preset.border else []
     said = [", ".join(f for f in facts if f) + ".", *reading.notes, *border, geometry]
-    return " ".join([*said, *_among_others(reading, preset)])
+    passed = (
+        ["The quality checks found nothing against it."] if preset.quality_gate and not reading.quality.issues else []
+    )
+    return " ".join([*said, *passed, *_among_others(reading, preset)])
 
 
 def _among_others(reading: Reading, preset: Preset) -> list[str]:
