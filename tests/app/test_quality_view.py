@@ -104,9 +104,7 @@ def test_the_phantom_itself_passes_and_noise_does_not(shipped: AppTest, upload: 
     upload(shipped, phantom_dicom(seed=5, size=512), "a.dcm")
     assert len(rows(shipped)) == 1
     assert not shipped.info
-    assert "The quality checks found nothing against it." in page_text(shipped)
     upload(shipped, png(np.random.default_rng(0).random((300, 300))), "a.png")
     assert rows(shipped) == []
     assert "does not look like a frontal chest" in page_text(shipped)
-    assert "found nothing against it" not in page_text(shipped)
     assert "Show the reading all the same" in {b.label for b in shipped.button}

@@ -11,7 +11,9 @@ from cxrkit.card import LabelCount
 from cxrkit.dashboard.card_view import architecture
 from cxrkit.dashboard.viewer_view import quality_line
 from cxrkit.errors import FindingUnknown, PresetInvalid, TrainConfigError
+from cxrkit.imaging.phantom import phantom
 from cxrkit.model.manager import XRayModelManager
+from cxrkit.quality import QualityIssue
 from cxrkit.radiograph import Radiograph
 from cxrkit.reading import Box
 from cxrkit.train_config import TrainConfig, from_counts
@@ -142,3 +144,15 @@ def test_scores_of_many_are_those_of_each(manager):
         assert scored.quality == whole.quality
         assert not scored.explanations
         assert scored.dropout is None
+
+
+def test_a_picture_that_passes_is_said_to(shipped):
+    model, image = shipped("pneumonia"), phantom(size=512)
+    reading = model.read(image)
+    words = "The quality checks found nothing against it."
+    assert reading.quality.issues == ()
+    assert words in quality_line(image, reading, model.preset)
+    doubtful = dataclasses.replace(reading.quality, issues=(QualityIssue("cropped", "warn"),))
+    assert words not in quality_line(image, dataclasses.replace(reading, quality=doubtful), model.preset)
+    ungated = dataclasses.replace(model.preset, quality_gate=None)
+    assert words not in quality_line(image, reading, ungated)
