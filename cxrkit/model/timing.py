@@ -58,7 +58,7 @@ def tape_grad_cam(network: keras.Model, layer: str) -> Callable[[Floats], Floats
     return maps
 
 
-OFTEN = 4
+OFTEN = 8
 
 
 def compare(preset: str, radiograph: Radiograph, rounds: int = 15) -> dict[str, Any]:
