@@ -11,6 +11,8 @@ import numpy.typing as npt
 from cxrkit.conversion.torch_network import densenet121, torch
 
 Floats = npt.NDArray[np.float32]
+CLIP = 1.0
+"""Largest norm of a parameter's gradient."""
 
 
 def torch_step(
@@ -26,7 +28,8 @@ def torch_step(
     """One step of DenseNet-121 with AdamW on always the same batch, as PyTorch's own guide does it on a CPU.
 
     The network and its images lie in memory with the channels last, PyTorch's faster layout there, and
-    bfloat16 is its automatic mixed precision.
+    bfloat16 is its automatic mixed precision. The gradient of each parameter is clipped to norm 1, as in
+    `cxrkit.training.schedule.build_optimizer`: without that it would not be the same step.
 
     Parameters
     ----------
@@ -56,6 +59,8 @@ def torch_step(
             logits = network(images)
         loss = torch_loss(logits.float(), labels, positive, negative)
         loss.backward()
+        for parameter in network.parameters():
+            torch.nn.utils.clip_grad_norm_(parameter, CLIP)
         optimizer.step()
         return float(loss.detach())
 
