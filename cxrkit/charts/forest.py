@@ -179,7 +179,7 @@ def _method(rows: Sequence[_Row]) -> str:
 
 
 def _height(rows: Sequence[_Row]) -> int:
-    return 70 + ROW * len(rows)
+    return max(70 + ROW * len(rows), 136)  # below 64 px of plot Plotly makes no room for the title of an axis
 
 
 def _forest(

@@ -9,16 +9,15 @@ import streamlit as st
 
 from cxrkit.card import MINIMUM_POSITIVES
 from cxrkit.charts.calibration import reliability
-from cxrkit.charts.forest import by_subgroup, differences, measure_name, variable_name
+from cxrkit.charts.forest import by_subgroup, measure_name, variable_name
 from cxrkit.charts.style import counts
-from cxrkit.dashboard import blocks, choices, judged_rows, named_view, threshold_link, view_choices
-from cxrkit.dashboard.entry import guarded, plain, show_error
+from cxrkit.dashboard import blocks, choices, judged_rows, named_view, threshold_compare, threshold_link, view_choices
+from cxrkit.dashboard.entry import guarded
 from cxrkit.dashboard.services import benches
 from cxrkit.dashboard.theme import ink
 from cxrkit.dashboard.threshold_chart import go, key_of, show
 from cxrkit.dashboard.threshold_view import desk
-from cxrkit.errors import CxrError
-from cxrkit.evaluation.schema import Comparison, FindingEvaluation
+from cxrkit.evaluation.schema import FindingEvaluation
 from cxrkit.findings import finding_text
 from cxrkit.preset import Preset
 from cxrkit.serving.judged_table import Bench, JudgedTable
@@ -56,7 +55,7 @@ def page(preset: Preset) -> None:
         lambda: calibration(finding, bench.entry, judged),
         lambda: all_findings(judged),
         lambda: groups(finding, bench.entry),
-        lambda: compare(judged, preset),
+        lambda: threshold_compare.compare(judged, preset),
         lambda: named_view.saved(preset),
     )
     for tab, view in zip(tabs, views, strict=True):
@@ -212,59 +211,3 @@ def groups(finding: str, entry: FindingEvaluation) -> None:
     ]
     if refused:
         st.html(f'<div class="cx-card">{blocks.table(("Not judged", "n (positive)", "Why"), refused)}</div>')
-
-
-def compare(judged: JudgedTable, preset: Preset) -> None:
-    """Two models on the same rows."""
-    st.html(
-        '<p class="cx-why">Is another model better on the same radiographs? Both rank the same images, so the '
-        "difference of their AUROC is told more surely than either of them. Right of 0: the rows above rank better.</p>"
-    )
-    others = {f"Uploaded: {t.split}": t for t in judged_rows.uploaded(judged_rows.RIVAL)}
-    if judged.images and "image" in judged.table.columns:
-        if judged.role == "uploaded":
-            judged_rows.upload_widget(
-                judged_rows.RIVAL, "Predictions of the other model for the same images (CSV)", preset
-            )
-            judged_rows.show_failure(judged_rows.RIVAL)
-    else:
-        st.html(
-            '<p class="cx-caption">These scores do not say which image they are of, so they cannot be paired. Upload '
-            "the predictions of both models, with a column image, and they are compared here.</p>"
-        )
-        return
-    if not others:
-        st.html('<p class="cx-caption">Upload the predictions of the other model for the same images.</p>')
-        return
-    choices.recall("compare_with", next(iter(others)), list(others))
-    if st.session_state["compare_with"] not in others:
-        st.session_state["compare_with"] = next(iter(others))
-    other = st.selectbox("Compare with", list(others), format_func=plain, key="compare_with")
-    try:
-        found = benches.comparison(judged, others[other])
-    except CxrError as error:
-        show_error(error)
-        return
-    _differences(found)
-
-
-def _differences(found: Comparison) -> None:
-    chart = differences(found, ink())
-    if chart is None:
-        st.html('<p class="cx-caption">No finding has both classes among the images that both tables hold.</p>')
-        return
-    show(chart, "differences")
-    rows = [
-        (
-            finding_text(finding).label,
-            f"{pair.ours.value:.3f}",
-            f"{pair.theirs.value:.3f}",
-            f"{pair.difference.value:+.3f}".replace("-", "−"),
-            "–" if pair.p is None else f"{pair.p:.3f}",
-            "–" if pair.p_holm is None else f"{pair.p_holm:.3f}",
-            f"{pair.difference.n:,} ({pair.difference.positives:,})",
-        )
-        for finding, pair in found.findings.items()
-    ]
-    head = ("Finding", "AUROC, these rows", "the other", "Difference", "p", "p (Holm)", "n (positive)")
-    st.html(f'<div class="cx-card">{blocks.table(head, rows)}</div>')

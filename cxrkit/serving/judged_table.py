@@ -20,10 +20,9 @@ from cxrkit.evaluation.cell_check import check_cells
 from cxrkit.evaluation.identity_free import Alias, identity_free
 from cxrkit.evaluation.measures import Stamp
 from cxrkit.evaluation.metrics import auroc, average_precision, brier
-from cxrkit.evaluation.pairing import compare_predictions
 from cxrkit.evaluation.predictions import PROBABILITY, label_cells, patient_keys, probability_cells, texts
 from cxrkit.evaluation.report import Model, evaluate_predictions
-from cxrkit.evaluation.schema import EVALUATION, Comparison, Evaluation, FindingEvaluation, Source
+from cxrkit.evaluation.schema import EVALUATION, Evaluation, FindingEvaluation, Source
 from cxrkit.evaluation.sweep import REPLICATES, Sweep
 from cxrkit.evaluation.validation import Validation
 from cxrkit.preset import Preset
@@ -216,6 +215,12 @@ def bench_of(judged: JudgedTable, finding: str) -> Bench:
 
 
 def _recorded(judged: JudgedTable, finding: str) -> FindingEvaluation | None:
+    recorded = record_of(judged)
+    return None if recorded is None else recorded.findings.get(finding)
+
+
+def record_of(judged: JudgedTable) -> Evaluation | None:
+    """``evaluation.json`` beside the card, where it is of these very rows."""
     preset = judged.preset
     if preset is None or judged.role != "evaluation" or not (Path(preset.folder) / EVALUATION).is_file():
         return None
@@ -226,7 +231,7 @@ def _recorded(judged: JudgedTable, finding: str) -> FindingEvaluation | None:
         judged.source.sha256,
         len(judged.table),
     )
-    return recorded.findings.get(finding) if same else None
+    return recorded if same else None
 
 
 def _judge(judged: JudgedTable, finding: str) -> FindingEvaluation:
@@ -274,8 +279,3 @@ def _line(finding: str, labels: npt.NDArray[np.float64], p: npt.NDArray[np.float
         brier(labels, p),
         spark,
     )
-
-
-def compare(ours: JudgedTable, theirs: JudgedTable) -> Comparison:
-    """Paired difference of AUROC over the images of both; raises `ManifestError` where they cannot be paired."""
-    return compare_predictions(ours.table, theirs.table, ours.findings, theirs.source, ours.stamp)

@@ -114,23 +114,44 @@ def keep_scores(
     """
     table, _ = read_table(predictions)
     rows = unlinked(table, preset.findings)
-    validation = {scores.split for scores in preset.validation_scores.values()}
-    if split in validation:
-        _check_validation(preset, rows)
-        if source is None:
-            raise ManifestError("The table of labels is not named.", "Give --manifest, the table that was judged.")
-    else:
-        evaluation = Evaluation.load(Path(preset.folder) / EVALUATION)
-        _check_evaluation(preset, rows, evaluation, split)
+    evaluation = check_rows(preset, rows, split)
+    if evaluation is not None:
         source = evaluation.source.name, evaluation.source.sha256
+    if source is None:
+        raise ManifestError("The table of labels is not named.", "Give --manifest, the table that was judged.")
     text = rows.to_csv(index=False, lineterminator="\n").encode()
-    name = "scores_validation.csv" if split in validation else f"scores_{split}.csv"
+    name = f"scores_{split}.csv" if evaluation is not None else "scores_validation.csv"
     kept = KeptSplit(split, name, hashlib.sha256(text).hexdigest(), *source, len(rows))
     others = tuple(other for other in kept_splits(preset) if other.split != split)
     (Path(preset.folder) / name).write_bytes(text)
     whole = KeptScores(preset.weights_sha256, tuple(sorted((*others, kept), key=lambda one: one.file)))
     (Path(preset.folder) / SCORES).write_bytes(TypeAdapter(KeptScores).dump_json(whole, indent=1) + b"\n")
     return kept
+
+
+def check_rows(preset: Preset, rows: pd.DataFrame, split: str) -> Evaluation | None:
+    """Whether these are the rows that the preset was judged on, or fitted on; of the former their record.
+
+    Parameters
+    ----------
+    preset
+        Loaded from its folder.
+    rows
+        From `cxrkit.evaluation.identity_free.unlinked`.
+    split
+        That of the preset's ``evaluation.json``, or the one that its card keeps validation scores of.
+
+    Raises
+    ------
+    ManifestError
+        They are not.
+    """
+    if split in {scores.split for scores in preset.validation_scores.values()}:
+        _check_validation(preset, rows)
+        return None
+    evaluation = Evaluation.load(Path(preset.folder) / EVALUATION)
+    _check_evaluation(preset, rows, evaluation, split)
+    return evaluation
 
 
 def _check_evaluation(preset: Preset, rows: pd.DataFrame, evaluation: Evaluation, split: str) -> None:

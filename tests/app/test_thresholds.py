@@ -151,7 +151,7 @@ def test_prevalence_changes_what_a_result_means(desk: AppTest) -> None:
         ("Calibration", "fitted on these very rows"),
         ("All findings", "a click on a column sorts"),
         ("Groups", "may miss more in one group"),
-        ("Compare", "do not say which image they are of"),
+        ("Compare", "Recorded comparison of pneumonia with chestxray14"),
         ("Saved points", "None yet."),
     ],
 )
@@ -251,6 +251,21 @@ def test_splits_of_a_table_are_offered_one_by_one(desk: AppTest) -> None:
     options = app.get("button_group")[0].options
     assert options[-2:] == ["Uploaded · a", "Uploaded · b"]
     assert "30 radiographs" in page_text(app)
+
+
+def test_the_models_own_rows_show_the_comparison_that_is_kept(desk: AppTest) -> None:
+    text = page_text(open_tab(desk, "Compare"))
+    assert "626 radiographs that both judged" in text
+    assert "The model was chosen by these rows" in text
+    assert "p (Holm)" in text
+    app = open_tab(desk.get("button_group")[0].set_value("kept test").run(), "Compare")
+    assert "No comparison is kept of these rows" in page_text(app)
+    assert not app.exception
+
+
+def test_a_table_without_images_says_why_it_is_not_compared(desk: AppTest) -> None:
+    app = put(desk, "Pneumonia,prob_Pneumonia\n" + "".join(f"{k % 2},{0.01 * k:.2f}\n" for k in range(60)))
+    assert "does not say which image a row is of" in page_text(open_tab(app, "Compare"))
 
 
 def test_two_tables_are_compared(desk: AppTest) -> None:

@@ -26,9 +26,9 @@ from cxrkit.evaluation.splits import fitted_within
 from cxrkit.evaluation.sweep import MOST, Sweep
 from cxrkit.named_points import NamedPoint, from_json, thresholds, to_json, with_point
 from cxrkit.preset import Preset
+from cxrkit.serving.judged_comparison import compare
 from cxrkit.serving.judged_table import (
     bench_of,
-    compare,
     overview,
     parse_upload,
     splits_of,

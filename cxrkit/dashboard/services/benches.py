@@ -84,9 +84,16 @@ def comparison(ours: JudgedTable, theirs: JudgedTable) -> Comparison:
 
 @st.cache_resource(scope="session", max_entries=4, ttl="8h", show_spinner=_RESAMPLING)
 def _comparison(ours: str, theirs: str, _ours: JudgedTable, _theirs: JudgedTable) -> Comparison:
-    from cxrkit.serving.judged_table import compare
+    from cxrkit.serving.judged_comparison import compare
 
     return compare(_ours, _theirs)
+
+
+def recorded_comparisons(judged: JudgedTable) -> dict[str, Comparison]:
+    """The comparisons that ship for a preset's own rows, by the other model's name; raises `CxrError`."""
+    from cxrkit.serving.judged_comparison import recorded_comparisons
+
+    return recorded_comparisons(judged)
 
 
 def forget() -> None:
