@@ -16,34 +16,24 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-import argparse
-
 from cxrkit.errors import CxrError
-from cxrkit.training.command import add_manifests, public_command
+from cxrkit.training.command import parse_with_manifests, preset_parser, say
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse the command line and fit; returns the exit status."""
-    given = sys.argv[1:] if arguments is None else arguments
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
-    parser.add_argument("preset", type=Path, metavar="FOLDER", help="the preset's folder; its card is written anew")
-    parser.add_argument("--seed", type=int, default=20, metavar="N", help="of the training's hold-out (%(default)s)")
-    add_manifests(parser)
-    options = parser.parse_args(given)
-    if not (sources := getattr(options, "sources", None) or []):
-        parser.error("give a --manifest")
+    parser = preset_parser(__doc__, ("--seed", 20, "of the training's hold-out"))
+    options = parse_with_manifests(parser, arguments, "scripts/fit_doubt.py")
     from cxrkit.training.doubt_fitting import fit_doubt  # loads keras: not for --help
     from cxrkit.training.sources import Source
 
     try:
         fit_doubt(
             options.preset,
-            [Source(**source) for source in sources],
+            [Source(**source) for source in options.sources],
             seed=options.seed,
-            command=public_command(given, "scripts/fit_doubt.py"),
-            tell=lambda line: print(line, flush=True),
+            command=options.command,
+            tell=say,
         )
     except CxrError as error:
         return error.tell()

@@ -22,7 +22,7 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 import argparse
 
 from cxrkit.errors import CxrError
-from cxrkit.training.command import add_manifests, pair, public_command
+from cxrkit.training.command import pair, parse_with_manifests
 
 
 def numbers(text: str) -> tuple[float, ...]:
@@ -32,7 +32,6 @@ def numbers(text: str) -> tuple[float, ...]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse the command line and fit; returns the exit status."""
-    given = sys.argv[1:] if arguments is None else arguments
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
@@ -53,11 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
         "decide")  # fmt: skip
     add("--allow-missing", action="store_true", help="findings without a column are unknown in that table")
     add("--out", type=Path, required=True, metavar="FOLDER", help="where the preset goes")
-    add_manifests(parser)
-    options = parser.parse_args(given)
-    sources = getattr(options, "sources", None) or []
-    if not sources:
-        parser.error("give a --manifest")
+    options = parse_with_manifests(parser, arguments, "scripts/fit_head.py")
     from cxrkit.preset import find_preset
     from cxrkit.training.head_fitting import Search, fit_head
     from cxrkit.training.named import find_recipe
@@ -66,12 +61,12 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         fit_head(
             find_recipe(options.recipe),
-            [Source(**source) for source in sources],
+            [Source(**source) for source in options.sources],
             find_preset(options.start),
             options.teacher,
             Search(options.alphas, options.shares, options.keeps, tuple(options.choose_only)),
             options.out,
-            command=public_command(given, "scripts/fit_head.py"),
+            command=options.command,
             allow_missing=options.allow_missing,
             tell=print,
         )

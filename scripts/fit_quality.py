@@ -19,42 +19,31 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-import argparse
-
 from cxrkit.errors import CxrError
-from cxrkit.training.command import add_manifests, public_command
+from cxrkit.training.command import parse_with_manifests, preset_parser, say
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse the command line and fit; returns the exit status."""
-    given = sys.argv[1:] if arguments is None else arguments
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
-    parser.add_argument("preset", type=Path, metavar="FOLDER", help="the preset's folder; its card is written anew")
-    counts = (
+    parser = preset_parser(
+        __doc__,
         ("--training", 18, "radiographs per table that are turned, inverted and set beside counterexamples"),
         ("--references", 90, "radiographs per table, these among them, that distances are taken from"),
         ("--validation", 40, "radiographs per table that the distances in the card are taken from"),
+        ("--seed", 20, "of every random draw"),
     )
-    for name, number, what in counts:
-        parser.add_argument(name, type=int, default=number, metavar="N", help=f"{what} (%(default)s)")
-    parser.add_argument("--seed", type=int, default=20, metavar="N", help="of every random draw (%(default)s)")
-    add_manifests(parser)
-    options = parser.parse_args(given)
-    if not (sources := getattr(options, "sources", None) or []):
-        parser.error("give a --manifest")
+    options = parse_with_manifests(parser, arguments, "scripts/fit_quality.py")
     from cxrkit.training.gate_fitting import Counts, fit_gate  # loads keras: not for --help
     from cxrkit.training.sources import Source
 
     try:
         fit_gate(
             options.preset,
-            [Source(**source) for source in sources],
+            [Source(**source) for source in options.sources],
             Counts(options.training, options.references, options.validation),
             seed=options.seed,
-            command=public_command(given, "scripts/fit_quality.py"),
-            tell=lambda line: print(line, flush=True),
+            command=options.command,
+            tell=say,
         )
     except CxrError as error:
         return error.tell()

@@ -1,10 +1,15 @@
-"""The options of scripts/train.py: which belong to which table, in both spellings, and the line for the record."""
+"""The options of scripts/train.py: which belong to which table, in both spellings, and the line for the record.
+
+Other scripts take the same tables, most of them beside the folder of a finished preset.
+"""
 
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import shlex
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -133,6 +138,52 @@ def add_manifests(parser: argparse.ArgumentParser) -> None:
     add("--group-by", _words, "COLUMN,...", "groups that the cut keeps together (default: patient)")
     add("--repeat", number(0, 1000), "TIMES", "how often an epoch shows each image (default 1)")
     add("--weight", number(0, 1000), "FACTOR", "what each of its images counts in the loss (default 1)")
+
+
+def preset_parser(
+    description: str | None, *counts: tuple[str, int, str], folder: str = "; its card is written anew"
+) -> argparse.ArgumentParser:
+    """The parser of a script that works on a finished preset with tables; for `parse_with_manifests`.
+
+    Parameters
+    ----------
+    counts
+        Options that take a whole number: name, what is taken where it is not given, and what it is.
+    folder
+        What becomes of the preset's folder, for the help.
+    """
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument("preset", type=Path, metavar="FOLDER", help=f"the preset's folder{folder}")
+    add_counts(parser, *counts)
+    return parser
+
+
+def add_counts(parser: argparse.ArgumentParser, *counts: tuple[str, int, str]) -> None:
+    """Add options that take a whole number; see `preset_parser`."""
+    for name, default, what in counts:
+        parser.add_argument(name, type=int, default=default, metavar="N", help=f"{what} (%(default)s)")
+
+
+def parse_with_manifests(
+    parser: argparse.ArgumentParser, arguments: Sequence[str] | None, script: str
+) -> argparse.Namespace:
+    """The options of a script that takes tables and needs one; None stands for what was typed.
+
+    `sources` holds them as after `parse`, and `command` the line for the record.
+    """
+    given = sys.argv[1:] if arguments is None else arguments
+    add_manifests(parser)
+    options = parser.parse_args(given)
+    if not getattr(options, "sources", None):
+        parser.error("give a --manifest")
+    options.command = public_command(given, script)
+    return options
+
+
+say = functools.partial(print, flush=True)
+"""Shows a line at once, also where the output is no terminal."""
 
 
 def _settings(parser: argparse.ArgumentParser) -> None:
