@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from cxrkit.model.losses import weighted_bce
     from cxrkit.model.manager import XRayModelManager
     from cxrkit.model.network import build_network, split_network
-    from cxrkit.preset import Preset, list_presets
+    from cxrkit.preset import Preset
+    from cxrkit.preset_folders import list_presets
     from cxrkit.radiograph import Radiograph
     from cxrkit.reading import Explanation, Prediction, Reading
     from cxrkit.train_config import TrainConfig
@@ -37,7 +38,7 @@ _HOMES = {
     "XRayModelManager": "cxrkit.model.manager",
     "build_network": "cxrkit.model.network",
     "grad_cam": "cxrkit.model.gradcam",
-    "list_presets": "cxrkit.preset",
+    "list_presets": "cxrkit.preset_folders",
     "load_radiograph": "cxrkit.imaging.loading",
     "split_network": "cxrkit.model.network",
     "to_tensor": "cxrkit.imaging.preprocessing",

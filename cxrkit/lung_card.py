@@ -9,7 +9,7 @@ from pydantic.dataclasses import dataclass
 
 from cxrkit.card import STRICT, Name
 from cxrkit.errors import PresetInvalid, WeightsCorrupt
-from cxrkit.preset import file_sha256
+from cxrkit.preset_folders import file_sha256
 
 CARD = "lungs.json"
 LUNGS = Path(__file__).resolve().parent.parent / "weights" / "lungs"

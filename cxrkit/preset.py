@@ -3,12 +3,12 @@
 A preset is a folder ``weights/<name>/`` that holds ``preset.json`` (this record),
 ``model.weights.h5`` (whose sha256 the record names), ``label_counts.csv`` (labels of the
 training split) and ``evaluation.json``; and ``int8.json`` where it can be computed in int8.
+Such folders are found by `cxrkit.preset_folders`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import math
 import os
 from collections.abc import Iterable
@@ -39,13 +39,8 @@ from cxrkit.errors import (
     OperatingPointMismatch,
     PresetInvalid,
     PresetNotFound,
-    WeightsCorrupt,
-    WeightsMissing,
 )
 from cxrkit.repeatability import Repeatability
-
-WEIGHTS = Path(os.environ.get("CXRKIT_WEIGHTS") or Path(__file__).resolve().parent.parent / "weights")
-"""Folder of the presets: ``$CXRKIT_WEIGHTS``, else the shipped ones."""
 
 CARD = "preset.json"
 Geometry = Literal["squash", "pad", "crop"]
@@ -178,7 +173,7 @@ class Preset:
             if metric.weights_sha256 != self.weights_sha256:
                 refuse(f"the {metric.name} of {metric.finding} was measured with other weights")
 
-    # -- files ---------------------------------------------------------------------------------
+    # -- file ----------------------------------------------------------------------------------
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Preset:
@@ -220,46 +215,6 @@ class Preset:
         temporary.write_bytes(text)
         temporary.replace(path)
         return path
-
-    def verified_weights(self) -> Path:
-        """Path of the weights file after its sha256 was compared with the card's.
-
-        Raises
-        ------
-        WeightsMissing, WeightsCorrupt
-        """
-        path = Path(self.folder or WEIGHTS / self.name) / self.weights_file
-        if not path.is_file():
-            raise WeightsMissing(
-                f"The weights file {self.weights_file} of preset {self.name!r} is missing.",
-                "Restore it from the release (with git: git checkout weights), or train the preset again.",
-            )
-        if file_sha256(path) != self.weights_sha256 or not self.weights_sha256:
-            raise WeightsCorrupt(
-                f"The weights file {self.weights_file} of preset {self.name!r} is not the file that its card names "
-                "(its sha256 differs): it is truncated, altered or of another version.",
-                "Restore both files from the same release, or train the preset again.",
-            )
-        return path
-
-    def verified_gate(self) -> bytes | None:
-        """The quality gate's file after its sha256 was compared with the card's; None where the card names none.
-
-        Raises
-        ------
-        WeightsCorrupt
-            The file is missing, or is not the one that the card names.
-        """
-        if self.quality_gate is None:
-            return None
-        path = Path(self.folder or WEIGHTS / self.name) / self.quality_gate.file
-        data = path.read_bytes() if path.is_file() else b""
-        if hashlib.sha256(data).hexdigest() != self.quality_gate.sha256:
-            raise WeightsCorrupt(
-                f"The quality gate of preset {self.name!r} is missing, or is not the file that its card names.",
-                "Restore it from the release (git checkout weights), or fit it again with scripts/fit_quality.py.",
-            )
-        return data
 
     # -- look-ups ------------------------------------------------------------------------------
 
@@ -316,50 +271,3 @@ class Preset:
     def with_operating_points(self, points: Iterable[OperatingPoint]) -> Preset:
         """A copy with these operating points; those of other weights are refused."""
         return dataclasses.replace(self, operating_points=tuple(points))
-
-
-def file_sha256(path: str | os.PathLike[str]) -> str:
-    """Hexadecimal sha256 of a file's bytes."""
-    with Path(path).open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def list_presets(folder: str | os.PathLike[str] = WEIGHTS) -> tuple[Preset, ...]:
-    """All presets in `folder`, by name. A malformed card raises, it is not skipped.
-
-    Raises
-    ------
-    PresetInvalid
-        Also when a card's name is not that of its folder, as in a copied folder: two presets of one
-        name could then be confused.
-    """
-    return tuple(load_as_named(card.parent) for card in sorted(Path(folder).glob(f"*/{CARD}")))
-
-
-def load_as_named(folder: Path) -> Preset:
-    """`Preset.load`, which also raises `PresetInvalid` where the card's name is not that of its folder."""
-    preset = Preset.load(folder)
-    if preset.name != folder.name:
-        raise PresetInvalid(
-            f"The folder {folder.name!r} holds the card of a preset named {preset.name!r}.",
-            "Give the folder and the name in preset.json the same name.",
-        )
-    return preset
-
-
-def find_preset(preset: str | os.PathLike[str] | Preset, folder: str | os.PathLike[str] = WEIGHTS) -> Preset:
-    """A preset by name in `folder`, or from a preset folder's own path, or as it is."""
-    if isinstance(preset, Preset):
-        return preset
-    named = Path(folder) / preset
-    try:
-        by_path = not (named / CARD).is_file() and Path(preset).is_dir()
-    except ValueError:  # a name that no file can have
-        by_path = False
-    return Preset.load(preset if by_path else named)
-
-
-def find_run(path: str | os.PathLike[str]) -> Preset:
-    """The preset of a training run: in the folder itself, in its folder ``preset``, or beside a file of it."""
-    place = Path(path).parent if Path(path).is_file() else Path(path)
-    return Preset.load(place / "preset" if (place / "preset" / CARD).is_file() else place)

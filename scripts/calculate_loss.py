@@ -25,7 +25,7 @@ from cxrkit.data.loss_weights import (
 )
 from cxrkit.data.table import parse_pairs
 from cxrkit.errors import CxrError, TrainConfigError
-from cxrkit.preset import find_preset, list_presets
+from cxrkit.preset_folders import find_preset, list_presets
 from cxrkit.train_config import TRAIN_CONFIG, TrainConfig
 
 

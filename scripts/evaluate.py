@@ -34,7 +34,7 @@ from cxrkit.data.table import parse_pairs
 from cxrkit.errors import CxrError
 from cxrkit.evaluation.summary import format_evaluation
 from cxrkit.imaging.degradation import parse_degradation
-from cxrkit.preset import find_preset, find_run
+from cxrkit.preset_folders import find_preset, find_run
 from cxrkit.serving.judging import Options, judge_predictions
 from cxrkit.serving.preset_run import Maps, Table, judge_preset, refuse_overwriting, write_judged
 

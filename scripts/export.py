@@ -31,7 +31,7 @@ os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever the user trains with: eve
 
 from cxrkit.conversion.exporting import FORM_NAMES, export, fill_cache
 from cxrkit.errors import CxrError
-from cxrkit.preset import find_preset, list_presets
+from cxrkit.preset_folders import find_preset, list_presets
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:

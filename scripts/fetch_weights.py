@@ -30,7 +30,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 from cxrkit.data.download import terminal_progress
 from cxrkit.data.public_weights import IMAGENET, NETWORKS
 from cxrkit.errors import CxrError, SourceUnreachable
-from cxrkit.preset import WEIGHTS
+from cxrkit.preset_folders import WEIGHTS
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:

@@ -53,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
     add("--allow-missing", action="store_true", help="findings without a column are unknown in that table")
     add("--out", type=Path, required=True, metavar="FOLDER", help="where the preset goes")
     options = parse_with_manifests(parser, arguments, "scripts/fit_head.py")
-    from cxrkit.preset import find_preset
+    from cxrkit.preset_folders import find_preset
     from cxrkit.training.head_fitting import Search, fit_head
     from cxrkit.training.named import find_recipe
     from cxrkit.training.sources import Source

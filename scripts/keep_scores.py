@@ -22,7 +22,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from cxrkit.errors import CxrError
-from cxrkit.preset import Preset, file_sha256
+from cxrkit.preset import Preset
+from cxrkit.preset_folders import file_sha256
 from cxrkit.serving.kept_comparisons import keep_comparison
 from cxrkit.serving.kept_scores import keep_scores
 

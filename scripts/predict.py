@@ -32,7 +32,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from cxrkit.errors import CxrError, DisplayUnknown, RadiographError
 from cxrkit.imaging.loading import load_radiograph
-from cxrkit.preset import find_preset
+from cxrkit.preset_folders import find_preset
 from cxrkit.reading import DISCLAIMER
 from cxrkit.serving.records import error_record, format_record, to_record
 

@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from cxrkit.errors import CxrError
-from cxrkit.preset import find_preset
+from cxrkit.preset_folders import find_preset
 from cxrkit.reading import DISCLAIMER
 from cxrkit.serving.scoring import PART, here, score
 from cxrkit.serving.scoring_pipeline import How

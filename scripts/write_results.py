@@ -23,7 +23,8 @@ sys.path.insert(0, str(ROOT))
 from cxrkit.errors import CxrError
 from cxrkit.evaluation.metrics import auroc
 from cxrkit.evaluation.schema import Evaluation, Measure
-from cxrkit.preset import Preset, list_presets
+from cxrkit.preset import Preset
+from cxrkit.preset_folders import list_presets
 
 README, RESULTS = ROOT / "README.md", ROOT / "docs" / "results.md"
 NONE = "-"

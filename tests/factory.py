@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from cxrkit.card import Calibration, LabelCount, OperatingPoint, Population, TrainingRecord
-from cxrkit.preset import Preset, file_sha256
+from cxrkit.preset import Preset
+from cxrkit.preset_folders import file_sha256
 
 FOURTEEN = [
     "Atelectasis",

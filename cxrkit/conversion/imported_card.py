@@ -11,7 +11,8 @@ from cxrkit.conversion.kinds import FROM_ELSEWHERE, Kind
 from cxrkit.conversion.parity import Parity
 from cxrkit.conversion.sources import Source
 from cxrkit.errors import ImportRefused
-from cxrkit.preset import Geometry, Intensity, Preset, file_sha256
+from cxrkit.preset import Geometry, Intensity, Preset
+from cxrkit.preset_folders import file_sha256
 
 WEIGHTS_FILE = "model.weights.h5"
 

@@ -10,7 +10,8 @@ from cxrkit.card import LabelCount
 from cxrkit.data.manifest import count_labels, label_matrix
 from cxrkit.data.table import read_table, select_rows
 from cxrkit.errors import TrainConfigError
-from cxrkit.preset import WEIGHTS, Preset
+from cxrkit.preset import Preset
+from cxrkit.preset_folders import WEIGHTS
 from cxrkit.train_config import TRAIN_CONFIG, PresetWeights, TrainConfig, from_counts, read_counts
 
 

@@ -19,6 +19,7 @@ from cxrkit.model.backbones import backbone_row
 from cxrkit.model.hdf5 import Room, open_weights
 from cxrkit.model.network import backbone_layers
 from cxrkit.preset import Preset
+from cxrkit.preset_folders import verified_weights
 
 Arrays = list[npt.NDArray[np.float32]]
 _FINDINGS = "cxrkit_findings"
@@ -66,7 +67,7 @@ def load_fine_tuned(network: keras.Model, preset: Preset) -> None:
     WeightsMismatch
         The file was written for other findings, another order of findings or another network.
     """
-    load_layers(network, preset.verified_weights(), preset.findings)
+    load_layers(network, verified_weights(preset), preset.findings)
 
 
 def load_layers(network: keras.Model, path: Path, findings: Sequence[str] = ()) -> None:

@@ -30,7 +30,8 @@ import cxrkit.errors
 from cxrkit.errors import CxrError, StorageUnusable, WeightsCorrupt
 from cxrkit.model.head import Head
 from cxrkit.model.head_file import head_from
-from cxrkit.preset import Preset, file_sha256
+from cxrkit.preset import Preset
+from cxrkit.preset_folders import file_sha256, verified_weights
 
 VERSION = 2
 """Of what a form holds; another number is another folder."""
@@ -69,7 +70,7 @@ class Blueprint:
         """That of a preset, whose weights are verified; raises `WeightsMissing` or `WeightsCorrupt`."""
         return cls(
             "preset",
-            str(preset.verified_weights()),
+            str(verified_weights(preset)),
             preset.weights_sha256,
             preset.backbone,
             preset.head,

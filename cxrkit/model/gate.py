@@ -23,6 +23,7 @@ import numpy.typing as npt
 from cxrkit.errors import WeightsCorrupt
 from cxrkit.model.lungs import Mask
 from cxrkit.preset import Preset
+from cxrkit.preset_folders import verified_gate
 from cxrkit.quality import Correction, QualityIssue
 
 Floats = npt.NDArray[np.float32]
@@ -226,7 +227,7 @@ class Gate:
         WeightsCorrupt
             The file is missing, is not the one that the card names, or is of a version without the lungs' shapes.
         """
-        data = preset.verified_gate()
+        data = verified_gate(preset)
         if data is None:
             return None
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:

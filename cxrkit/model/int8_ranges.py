@@ -15,7 +15,8 @@ from pydantic.dataclasses import dataclass
 
 from cxrkit.card import STRICT
 from cxrkit.errors import PresetInvalid
-from cxrkit.preset import WEIGHTS, Preset
+from cxrkit.preset import Preset
+from cxrkit.preset_folders import folder_of
 
 RANGES = "int8.json"
 METHOD: Literal["least and largest value"] = "least and largest value"
@@ -80,7 +81,7 @@ def find_ranges(preset: Preset) -> Int8Ranges | None:
     PresetInvalid
         The file is malformed, or was measured with other weights.
     """
-    path = Path(preset.folder or WEIGHTS / preset.name) / RANGES
+    path = folder_of(preset) / RANGES
     if not path.is_file():
         return None
     again = "Measure them again with scripts/quantize.py, or leave the precision at float32."

@@ -24,7 +24,8 @@ from cxrkit.model.int8_ranges import load_ranges
 from cxrkit.model.lungs import Mask, lung_tensor, shipped_finder
 from cxrkit.model.runtimes import Precision, Runtime, RuntimeName, chosen
 from cxrkit.model.writing import ReadingWriter
-from cxrkit.preset import WEIGHTS, Preset, find_preset
+from cxrkit.preset import Preset
+from cxrkit.preset_folders import WEIGHTS, find_preset
 from cxrkit.quality import QualityIssue, ordered
 from cxrkit.radiograph import Radiograph
 from cxrkit.reading import Explanation, Prediction, Reading

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from pathlib import Path
 
 from cxrkit.card import LabelCount
 from cxrkit.errors import ManifestError
 from cxrkit.evaluation.report import to_metrics
 from cxrkit.evaluation.schema import EVALUATION, Evaluation, Source
 from cxrkit.evaluation.splits import fitted_within, is_training, is_validation
-from cxrkit.preset import WEIGHTS, Preset
+from cxrkit.preset import Preset
+from cxrkit.preset_folders import folder_of
 from cxrkit.serving.judging import ALL_ROWS, UNWRITABLE, write_evaluation
 
 _OTHER_SPLIT = "Evaluate a split that had no part in making the model, such as test."
@@ -92,22 +92,18 @@ def record_evaluation(preset: Preset, evaluation: Evaluation, *, replace: bool =
     check_recordable(preset, evaluation.split, evaluation.source, evaluation.images, labels, replace=replace)
     others = tuple(metric for metric in preset.metrics if metric.split != evaluation.split)
     recorded = dataclasses.replace(preset, metrics=others + to_metrics(evaluation))
-    write_evaluation(evaluation, _home(preset))
+    write_evaluation(evaluation, folder_of(preset))
     try:
-        recorded.save(_home(preset))
+        recorded.save(folder_of(preset))
     except OSError:
         raise ManifestError(*UNWRITABLE) from None
     return recorded
 
 
-def _home(preset: Preset) -> Path:
-    return Path(preset.folder or WEIGHTS / preset.name)
-
-
 def _recorded(preset: Preset) -> Evaluation | None:
     """The evaluation beside the card; None where there is none, or one of an earlier version."""
     try:
-        return Evaluation.load(_home(preset) / EVALUATION)
+        return Evaluation.load(folder_of(preset) / EVALUATION)
     except ManifestError:
         return None
 

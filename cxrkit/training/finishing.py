@@ -19,7 +19,8 @@ from cxrkit.imaging.loading import load_radiograph
 from cxrkit.model.backbones import backbone_row
 from cxrkit.model.checkpoints import save_weights
 from cxrkit.model.manager import XRayModelManager
-from cxrkit.preset import CARD, Preset, file_sha256
+from cxrkit.preset import CARD, Preset
+from cxrkit.preset_folders import file_sha256
 from cxrkit.train_config import counts_to_csv
 from cxrkit.training.population import data_lines, population_of
 from cxrkit.training.recipe import Recipe

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cxrkit.errors import CxrError, TrainingError
-from cxrkit.preset import find_preset
+from cxrkit.preset_folders import find_preset
 from cxrkit.training.command import LABELS, public_command
 from cxrkit.training.display import Display, open_display
 from cxrkit.training.named import MODEL_TYPES, find_recipe

@@ -21,7 +21,7 @@ from cxrkit.lung_card import LungCard, Overlap, save_card
 from cxrkit.model.checkpoints import save_weights
 from cxrkit.model.lung_network import OUTPUT, build_lung_network
 from cxrkit.model.lungs import SIDE, LungFinder, lung_mask
-from cxrkit.preset import file_sha256
+from cxrkit.preset_folders import file_sha256
 
 Floats = npt.NDArray[np.float32]
 Tell = Callable[[str], None]

@@ -11,7 +11,8 @@ import numpy as np
 from cxrkit.errors import TrainingError, WeightsMissing
 from cxrkit.model.checkpoints import load_fine_tuned, load_imagenet
 from cxrkit.model.network import build_network
-from cxrkit.preset import Preset, file_sha256
+from cxrkit.preset import Preset
+from cxrkit.preset_folders import file_sha256
 from cxrkit.training.recipe import Recipe
 
 

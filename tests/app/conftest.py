@@ -68,7 +68,7 @@ def app(
     app_folder: Path, models: Callable[..., XRayModelManager], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[AppTest]:
     """The app after its first run."""
-    monkeypatch.setattr("cxrkit.preset.WEIGHTS", app_folder)
+    monkeypatch.setattr("cxrkit.preset_folders.WEIGHTS", app_folder)
     monkeypatch.setattr(model_services, "_manager", models)
     st.cache_resource.clear()
     yield AppTest.from_file(str(REPOSITORY / "streamlit_app.py"), default_timeout=60).run()

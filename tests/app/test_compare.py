@@ -39,7 +39,7 @@ def banded_folder(app_folder: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture
 def compare(app: AppTest, banded_folder: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
-    monkeypatch.setattr("cxrkit.preset.WEIGHTS", banded_folder)
+    monkeypatch.setattr("cxrkit.preset_folders.WEIGHTS", banded_folder)
     return app.switch_page("pages/compare.py").run()
 
 

@@ -41,7 +41,7 @@ def imported(
         notice="Weights from elsewhere.",
     ).save(tmp_path / "imported")
     shutil.copytree(tiny_folder / "single", tmp_path / "single")
-    monkeypatch.setattr("cxrkit.preset.WEIGHTS", tmp_path)
+    monkeypatch.setattr("cxrkit.preset_folders.WEIGHTS", tmp_path)
     monkeypatch.setattr(model_services, "_manager", models)
     st.cache_resource.clear()
     yield AppTest.from_file(str(REPOSITORY / "streamlit_app.py"), default_timeout=60).run()

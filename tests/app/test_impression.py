@@ -36,7 +36,7 @@ def doubtful(
     measures = (DoubtMeasure("Pneumonia", "youden", 200, 30, 12, 40, 12),)
     doubt = Doubt(0.5, 50, 20, card.weights_sha256, "val", "none", measures)
     dataclasses.replace(card, doubt=doubt).save(folder / "single")
-    monkeypatch.setattr("cxrkit.preset.WEIGHTS", folder)
+    monkeypatch.setattr("cxrkit.preset_folders.WEIGHTS", folder)
     return upload(app.run(), phantom_png(size=256), "a.png")
 
 

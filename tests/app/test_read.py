@@ -170,7 +170,7 @@ def test_presets_of_one_title_are_told_apart_by_name(
     for name in ("first", "second"):
         shutil.copytree(app_folder / "single", tmp_path / name)
         dataclasses.replace(Preset.load(app_folder / "single"), name=name).save(tmp_path / name)
-    monkeypatch.setattr("cxrkit.preset.WEIGHTS", tmp_path)
+    monkeypatch.setattr("cxrkit.preset_folders.WEIGHTS", tmp_path)
     st.cache_resource.clear()
     app = AppTest.from_file(str(REPOSITORY / "streamlit_app.py"), default_timeout=60).run()
     model = app.selectbox(key="chosen_preset")
@@ -358,7 +358,7 @@ def test_a_broken_preset_is_named_and_leaves_the_others_usable(
     shutil.copytree(app_folder / "single", tmp_path / "copied")  # under the name of another
     (tmp_path / "torn").mkdir()
     (tmp_path / "torn" / "preset.json").write_text('{"name": "torn"')
-    monkeypatch.setattr("cxrkit.preset.WEIGHTS", tmp_path)
+    monkeypatch.setattr("cxrkit.preset_folders.WEIGHTS", tmp_path)
     app.run()
     assert not app.error
     assert app.selectbox(key="chosen_preset").value == "single"
@@ -375,7 +375,7 @@ def test_a_broken_preset_is_named_and_leaves_the_others_usable(
 
 
 def test_no_preset_is_an_error_with_its_remedy(tmp_path, monkeypatch: pytest.MonkeyPatch, app: AppTest) -> None:  # type: ignore[no-untyped-def]
-    monkeypatch.setattr("cxrkit.preset.WEIGHTS", tmp_path)
+    monkeypatch.setattr("cxrkit.preset_folders.WEIGHTS", tmp_path)
     app.run()
     assert "no preset" in app.error[0].value
     assert "scripts/train" in app.error[0].value

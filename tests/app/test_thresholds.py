@@ -50,7 +50,7 @@ def desk(
 ) -> Iterator[AppTest]:
     """The page with the shipped rows."""
     monkeypatch.setattr("cxrkit.serving.judged_table.bench_of", benches)
-    monkeypatch.setattr("cxrkit.preset.WEIGHTS", rows_folder)
+    monkeypatch.setattr("cxrkit.preset_folders.WEIGHTS", rows_folder)
     monkeypatch.setattr("cxrkit.dashboard.services.models._manager", lambda *_: None)
     st.cache_resource.clear()
     app = AppTest.from_file(str(REPOSITORY / "streamlit_app.py"), default_timeout=60).run()

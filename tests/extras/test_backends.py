@@ -13,7 +13,7 @@ import pytest
 from cxrkit.imaging.loading import load_radiograph
 from cxrkit.model.backbones import BACKBONES
 from cxrkit.model.manager import XRayModelManager
-from cxrkit.preset import find_run
+from cxrkit.preset_folders import find_run
 from tests.factory_training import SHALLOW
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,7 +41,7 @@ if status:
     sys.exit(status)
 from cxrkit.imaging.loading import load_radiograph
 from cxrkit.model.manager import XRayModelManager
-from cxrkit.preset import find_run
+from cxrkit.preset_folders import find_run
 (run,) = (folder / "runs").iterdir()
 manager = XRayModelManager(find_run(run))
 predictions = manager.predict_many(load_radiograph(folder / f"{n}.png") for n in range(6))

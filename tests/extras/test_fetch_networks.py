@@ -21,6 +21,7 @@ from cxrkit.data.public_sets import Checksum
 from cxrkit.data.public_weights import NETWORKS
 from cxrkit.model.checkpoints import read_layers
 from cxrkit.preset import Preset
+from cxrkit.preset_folders import verified_weights
 from tests.unit.loopback import Site, serve
 
 _SPEC = importlib.util.spec_from_file_location(
@@ -86,7 +87,7 @@ def test_a_public_network_is_fetched_checked_and_imported(
     preset = Preset.load(tmp_path / name)
     assert preset.findings == tuple(finding for finding in KINDS[name].findings or () if finding)
     assert len(preset.published_thresholds) == (0 if name == "chexnet" else 14)
-    layers, findings = read_layers(preset.verified_weights())
+    layers, findings = read_layers(verified_weights(preset))
     assert findings == list(preset.findings)
     assert layers["conv1_conv"][0].shape == (7, 7, 3, 64)
     assert str(tmp_path) not in json.dumps(json.loads((tmp_path / name / "preset.json").read_text()))

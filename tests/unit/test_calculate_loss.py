@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-import cxrkit.preset
+import cxrkit.preset_folders
 from cxrkit.card import Calibration, LabelCount, Population, TrainingRecord
 from cxrkit.preset import Preset
 from cxrkit.train_config import counts_to_csv
@@ -61,8 +61,8 @@ def script(tmp_path, monkeypatch):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     folder = tmp_path / "weights"
-    monkeypatch.setattr(module, "list_presets", lambda: cxrkit.preset.list_presets(folder))
-    monkeypatch.setattr(module, "find_preset", lambda name: cxrkit.preset.find_preset(name, folder))
+    monkeypatch.setattr(module, "list_presets", lambda: cxrkit.preset_folders.list_presets(folder))
+    monkeypatch.setattr(module, "find_preset", lambda name: cxrkit.preset_folders.find_preset(name, folder))
     return module
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from cxrkit.card import ValidationScores
 from cxrkit.errors import OperatingPointMismatch, PresetInvalid, PresetNotFound
-from cxrkit.preset import Preset, find_preset, list_presets
+from cxrkit.preset import Preset
+from cxrkit.preset_folders import find_preset, list_presets
 from tests.factory import make_preset
 
 

@@ -14,7 +14,8 @@ from cxrkit.model.backbones import BACKBONES
 from cxrkit.model.checkpoints import load_imagenet, read_layers, save_weights
 from cxrkit.model.manager import XRayModelManager
 from cxrkit.model.network import build_network
-from cxrkit.preset import Preset, file_sha256
+from cxrkit.preset import Preset
+from cxrkit.preset_folders import file_sha256
 from tests.factory import make_preset
 
 

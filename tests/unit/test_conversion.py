@@ -31,6 +31,7 @@ from cxrkit.model.checkpoints import read_layers
 from cxrkit.model.manager import XRayModelManager
 from cxrkit.model.network import build_network
 from cxrkit.preset import Preset
+from cxrkit.preset_folders import verified_weights
 from cxrkit.serving.records import format_record, to_record
 from scripts import import_weights as script
 from tests.factory import randomise
@@ -147,8 +148,8 @@ def test_the_source_projects_files_load_in_two_steps(tmp_path: Path, monkeypatch
         alone.attrs.update(described["model_weights"].attrs)
     other = import_weights(tmp_path / "alone.h5", "s4", tmp_path / "alone", wishes=Wishes(input_size=64))
     preset = import_weights(tmp_path / "pretrained_model.h5", "s4", tmp_path / "s4", wishes=wishes)
-    for name, arrays in read_layers(other.verified_weights())[0].items():
-        for one, two in zip(arrays, read_layers(preset.verified_weights())[0][name], strict=True):
+    for name, arrays in read_layers(verified_weights(other))[0].items():
+        for one, two in zip(arrays, read_layers(verified_weights(preset))[0][name], strict=True):
             np.testing.assert_array_equal(one, two)
     assert preset.findings[:3] == ("Cardiomegaly", "Emphysema", "Effusion")
     assert preset.intensity == "sample-standard"

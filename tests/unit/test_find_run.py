@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from cxrkit.errors import PresetNotFound
-from cxrkit.preset import find_run
+from cxrkit.preset_folders import find_run
 from tests.unit.test_scripts import manifest, run  # noqa: F401
 
 

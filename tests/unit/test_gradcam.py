@@ -15,7 +15,7 @@ from cxrkit.model.head import Affine, Head, Linear, MaxPool, Rectifier
 from cxrkit.model.keras_head import head_of
 from cxrkit.model.manager import XRayModelManager
 from cxrkit.model.network import build_network
-from cxrkit.preset import file_sha256
+from cxrkit.preset_folders import file_sha256
 from cxrkit.radiograph import Radiograph
 from cxrkit.reading import Box
 from tests.factory import make_preset

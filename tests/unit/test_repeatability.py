@@ -14,7 +14,8 @@ from cxrkit.errors import PresetInvalid, TrainingError
 from cxrkit.evaluation.repeatability import FACTOR, repeatability
 from cxrkit.imaging.phantom import phantom
 from cxrkit.imaging.repeats import SMALL, SmallChanges, repeat
-from cxrkit.preset import CARD, Preset, list_presets
+from cxrkit.preset import CARD, Preset
+from cxrkit.preset_folders import list_presets
 from cxrkit.radiograph import Radiograph
 from cxrkit.repeatability import Repeatability, RepeatabilityLimit
 from tests.conftest import REPOSITORY

@@ -25,7 +25,7 @@ from cxrkit.imaging.dicom import transfer_syntaxes
 from cxrkit.imaging.phantom import phantom_dicom
 from cxrkit.model.manager import XRayModelManager
 from cxrkit.model.writing import ReadingWriter
-from cxrkit.preset import list_presets
+from cxrkit.preset_folders import list_presets
 from cxrkit.quality import QualityIssue, QualityReport
 from cxrkit.serving.public_address import ALLOW
 from cxrkit.serving.rest import create_app, readings

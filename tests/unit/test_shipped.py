@@ -8,7 +8,8 @@ from cxrkit.evaluation.schema import Evaluation
 from cxrkit.model.int8_graph import computed_in_int8
 from cxrkit.model.int8_ranges import load_ranges
 from cxrkit.model.manager import XRayModelManager
-from cxrkit.preset import Preset, list_presets
+from cxrkit.preset import Preset
+from cxrkit.preset_folders import list_presets, verified_weights
 from cxrkit.train_config import TrainConfig
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -29,7 +30,7 @@ def test_two_presets_ship_and_verify():
     presets = list_presets(SHIPPED)
     assert [(p.name, len(p.findings)) for p in presets] == [("chestxray14", 14), ("pneumonia", 1)]
     for preset in presets:
-        assert preset.verified_weights().stat().st_size < 20e6
+        assert verified_weights(preset).stat().st_size < 20e6
         assert preset.feature_layer == "conv5_block16_concat"
         assert preset.input_size == 224
         assert "emonstration weights" in preset.notice

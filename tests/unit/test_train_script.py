@@ -19,7 +19,8 @@ from cxrkit.errors import TrainingError
 from cxrkit.imaging.loading import load_radiograph
 from cxrkit.model.backbones import BACKBONES
 from cxrkit.model.manager import XRayModelManager
-from cxrkit.preset import Preset, find_run, list_presets
+from cxrkit.preset import Preset
+from cxrkit.preset_folders import find_run, list_presets
 from cxrkit.training.interruption import Interruption
 from cxrkit.training.recipe import Recipe, Stage
 from tests.factory_training import SHALLOW, toy_recipe

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from cxrkit.errors import PresetInvalid, TrainingError
-from cxrkit.preset import Preset, list_presets
+from cxrkit.preset import Preset
+from cxrkit.preset_folders import list_presets
 from cxrkit.training.log_reading import log_of
 from cxrkit.training_log import LOG, load_log, save_log
 from scripts import write_training_log

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 import streamlit as st
 
-import cxrkit.preset
+import cxrkit.preset_folders
 from cxrkit.charts import overlay
 from cxrkit.charts import viewer as viewer_chart
 from cxrkit.errors import CxrError, PresetNotFound
 from cxrkit.imaging import worker
 from cxrkit.imaging.phantom import phantom
-from cxrkit.preset import CARD, Preset, load_as_named
+from cxrkit.preset import CARD, Preset
+from cxrkit.preset_folders import load_as_named
 
 if TYPE_CHECKING:
     from cxrkit.model.manager import XRayModelManager
@@ -53,7 +54,7 @@ def broken_presets() -> tuple[CxrError, ...]:
 
 def _cards() -> tuple[tuple[str, str], ...]:
     """Folder and sha256 of every card."""
-    return tuple((str(p.parent), _digest(p)) for p in sorted(Path(cxrkit.preset.WEIGHTS).glob(f"*/{CARD}")))
+    return tuple((str(p.parent), _digest(p)) for p in sorted(Path(cxrkit.preset_folders.WEIGHTS).glob(f"*/{CARD}")))
 
 
 @st.cache_resource(max_entries=4, ttl="24h", show_spinner=False)

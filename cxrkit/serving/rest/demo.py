@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 
 from cxrkit.errors import ExtraMissing
-from cxrkit.preset import list_presets
+from cxrkit.preset_folders import list_presets
 from cxrkit.reading import DISCLAIMER
 from cxrkit.serving.rest.demo_door import PATH, Held, StaticOnly, router
 from cxrkit.serving.rest.pages import rendered

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import cxrkit.preset
+import cxrkit.preset_folders
 from cxrkit.lung_card import LUNGS, load_card
-from cxrkit.preset import list_presets
+from cxrkit.preset_folders import list_presets, verified_gate, verified_weights
 from cxrkit.reading import DISCLAIMER
 
 API_VERSION = "2.0"
@@ -25,7 +25,7 @@ def health(loaded: Mapping[str, str] | None = None, folder: Path | None = None) 
     loaded
         Preset -> runtime, of the models that are ready to read.
     folder
-        Of the presets; None for `cxrkit.preset.WEIGHTS`.
+        Of the presets; None for `cxrkit.preset_folders.WEIGHTS`.
 
     Raises
     ------
@@ -36,10 +36,10 @@ def health(loaded: Mapping[str, str] | None = None, folder: Path | None = None) 
     from cxrkit.imaging.dicom import transfer_syntaxes
 
     loaded = loaded or {}
-    presets = list_presets(folder or cxrkit.preset.WEIGHTS)
+    presets = list_presets(folder or cxrkit.preset_folders.WEIGHTS)
     for preset in presets:
-        preset.verified_weights()
-        preset.verified_gate()
+        verified_weights(preset)
+        verified_gate(preset)
     lungs = load_card(LUNGS)
     if lungs is not None:
         lungs.verified_weights(LUNGS)

@@ -13,7 +13,8 @@ from starlette.responses import HTMLResponse, Response
 
 from cxrkit.errors import CxrError, Overloaded
 from cxrkit.findings import finding_text
-from cxrkit.preset import Preset, list_presets
+from cxrkit.preset import Preset
+from cxrkit.preset_folders import list_presets
 from cxrkit.reading import DISCLAIMER
 from cxrkit.serving.pictures import maps_for_a_page
 from cxrkit.serving.records import remarks

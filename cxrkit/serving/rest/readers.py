@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from cxrkit.errors import Overloaded, PresetError, PresetNotFound
 from cxrkit.imaging import worker
 from cxrkit.imaging.phantom import phantom
-from cxrkit.preset import Preset, list_presets
+from cxrkit.preset import Preset
+from cxrkit.preset_folders import list_presets
 from cxrkit.serving.micro_batch import MOST_TOGETHER, MicroBatch
 from cxrkit.serving.rest.meters import Meters
 from cxrkit.serving.rest.problems import log_defect

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse, Response
 
 from cxrkit.errors import CxrError
-from cxrkit.preset import list_presets
+from cxrkit.preset_folders import list_presets
 from cxrkit.reading import DISCLAIMER
 from cxrkit.serving.remote_image import fetch
 from cxrkit.serving.rest import meters, schemas

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import cxrkit.preset
+import cxrkit.preset_folders
 from cxrkit.errors import ServingError
 from cxrkit.imaging.decode import MAX_BYTES
 
@@ -43,7 +43,7 @@ class Settings:
     seconds
         Within which a body must have arrived.
     folder
-        Of the presets; None for `cxrkit.preset.WEIGHTS`.
+        Of the presets; None for `cxrkit.preset_folders.WEIGHTS`.
     demo
         See `DEMO`.
     """
@@ -72,7 +72,7 @@ class Settings:
     @property
     def weights(self) -> Path:
         """Folder of the presets."""
-        return self.folder or cxrkit.preset.WEIGHTS
+        return self.folder or cxrkit.preset_folders.WEIGHTS
 
 
 def _number(name: str, default: int, least: int, most: int = 10_000) -> int:
