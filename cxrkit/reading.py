@@ -188,6 +188,8 @@ class Reading:
         Mask of the lungs over the whole radiograph (128 x 128), or None where they were not looked for.
     dropout
         Of the intervals of the scores, or None where there are none.
+    precision
+        In which the network computed; `to_dict` names any but float32.
     """
 
     prediction: Prediction
@@ -202,6 +204,7 @@ class Reading:
     disclaimer: str = DISCLAIMER
     lungs: npt.NDArray[np.bool_] | None = None
     dropout: DropoutRecord | None = None
+    precision: str = "float32"
 
     def override(self) -> Reading:
         """The reading that a reader asked for in spite of a refusal; it says so wherever it goes."""
@@ -221,6 +224,7 @@ class Reading:
         return {
             "preset": self.preset,
             "weights_sha256": self.weights_sha256,
+            **({} if self.precision == "float32" else {"precision": self.precision}),
             "radiograph_sha256": self.radiograph_sha256,
             "findings": findings,
             "quality": self.quality.to_dict(),

@@ -13,6 +13,9 @@ error.message and error.remedy. In both cases the other files are still read.
   predict.py *.dcm --json > readings.jsonl
   predict.py film.png --overlay maps --findings Effusion,Mass
 
+With --precision bfloat16 or int8 the network computes in less time and less exactly, where processor and preset
+allow it; the record then has a field precision.
+
 With --overlay FOLDER, a PNG of the radiograph with the map of each finding that is past an operating point, or of
 those that --findings names. It is called by preset, sha256 of the file and finding, not by the file's own name,
 and suspected text in the picture is black. For many files there is scripts/score.py.
@@ -32,6 +35,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from cxrkit.errors import CxrError, DisplayUnknown, RadiographError
 from cxrkit.imaging.loading import load_radiograph
+from cxrkit.model.runtimes import PRECISIONS, said
 from cxrkit.preset_folders import find_preset
 from cxrkit.reading import DISCLAIMER
 from cxrkit.serving.records import error_record, format_record, to_record
@@ -55,6 +59,12 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--all-the-same", action="store_true", help="read what is refused, too; the record says so")
     add("--as-it-lies", action="store_true", help="neither turn nor invert a picture that seems to lie wrongly")
+    add(
+        "--precision",
+        choices=PRECISIONS,
+        default="float32",
+        help="in which the network computes (default: %(default)s)",
+    )
     add("--overlay", type=Path, metavar="FOLDER", help="write the radiograph with its maps there, made if need be")
     add("--findings", metavar="NAME,...", help="of --overlay: the maps of these findings, or of all")
     add("--json", action="store_true", help="one JSON object per file, one line each")
@@ -75,7 +85,7 @@ def main(arguments: list[str] | None = None) -> int:
             from cxrkit.serving.map_files import past_points, wanted_findings, write_maps
 
             named = None if options.findings is None else wanted_findings(options.findings, preset)
-        manager = XRayModelManager(preset)
+        manager = XRayModelManager(preset, precision=options.precision)
         status = 0
         for path in options.files:
             maps: list[str] = []
@@ -98,7 +108,7 @@ def main(arguments: list[str] | None = None) -> int:
                 line or "\n".join([format_record(str(path), record), *(f"  map: {name}" for name in maps)]), flush=True
             )
         if not options.json:
-            print("\n".join(filter(None, ["", preset.notice, DISCLAIMER])))
+            print("\n".join(filter(None, ["", preset.notice, said(options.precision), DISCLAIMER])))
         return status
     except CxrError as error:
         return error.tell()

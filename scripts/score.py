@@ -14,6 +14,9 @@ no findings. File names are your own: whoever passes the table on answers for wh
 Interrupted at any moment, also by kill -9, the same command goes on: what was done lies in OUT.parts until
 the table is whole. Other weights or other options are refused there. Memory does not grow with the number of files.
 
+With --precision bfloat16 or int8 the network computes in less time and less exactly, where processor and preset
+allow it; the table then has a column precision.
+
 --workers N scores in N processes of this computer, --scheduler ADDRESS on a Dask cluster whose workers see the
 same files and weights (pip install -r requirements-cluster.txt); docs/scale.md has recipes and measured rates.
 
@@ -30,6 +33,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from cxrkit.errors import CxrError
+from cxrkit.model.runtimes import PRECISIONS, require, said
 from cxrkit.preset_folders import find_preset
 from cxrkit.reading import DISCLAIMER
 from cxrkit.serving.scoring import PART, here, score
@@ -59,6 +63,12 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--all-the-same", action="store_true", help="read what is refused, too; the row says so")
     add("--as-it-lies", action="store_true", help="neither turn nor invert a picture that seems to lie wrongly")
     add("--runtime", default="auto", help="what runs the network (default: %(default)s)")
+    add(
+        "--precision",
+        choices=PRECISIONS,
+        default="float32",
+        help="in which the network computes (default: %(default)s)",
+    )
     add("--decoders", type=count, metavar="N", help="files decoded at the same time (default: one per core, up to 4)")
     add(
         "--trusted", action="store_true", help="decode in this process: a little faster, but a bad file may end the run"
@@ -75,17 +85,19 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
     source = SourceSpec(options.source, options.images, options.match)
     decoders = options.decoders or max(1, How.decoders // (options.workers or 1))
-    how = How(options.batch, not options.as_it_lies, options.all_the_same, decoders, options.trusted)
+    how = How(options.batch, not options.as_it_lies, options.all_the_same, decoders, options.trusted, options.precision)
     progress = None if options.quiet else ShowProgress()
     try:
         preset = find_preset(options.preset)
+        if not options.scheduler:  # there its workers know what they can
+            require(options.precision, [preset], options.runtime)
         if options.workers or options.scheduler:
             from cxrkit.serving.scoring_cluster import elsewhere, job_of
 
             job = job_of(options.preset, preset, options.runtime, source, how)
             engine = elsewhere(job, scheduler=options.scheduler, workers=options.workers)
         else:
-            engine = here(lambda: load(preset, options.runtime), source, how)
+            engine = here(lambda: load(preset, options.runtime, options.precision), source, how)
         more = {"how": how, "part": options.part, "runtime": options.runtime, "progress": progress}
         summary = score(source, options.out, preset, engine, **more)
     except CxrError as error:
@@ -99,15 +111,15 @@ def main(arguments: list[str] | None = None) -> int:
     print(
         f"{summary.files:,} files: {summary.read:,} read, {summary.refused:,} refused, {summary.failed:,} not readable."
     )
-    print("\n".join(filter(None, [preset.notice, DISCLAIMER])))
+    print("\n".join(filter(None, [preset.notice, said(options.precision), DISCLAIMER])))
     return 2 if summary.refused or summary.failed else 0
 
 
-def load(preset, runtime):
+def load(preset, runtime, precision):
     """The model, which takes long to load."""
     from cxrkit.model.manager import XRayModelManager
 
-    return XRayModelManager(preset, runtime=runtime, bulk=True)
+    return XRayModelManager(preset, runtime=runtime, precision=precision, bulk=True)
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ class PixelModel:
     """
 
     streams = 1
+    precision = "float32"
 
     def __init__(self, seconds: float = 0.0) -> None:
         self.preset, self.runtime, self.seconds = preset(), self, seconds
@@ -71,7 +72,7 @@ class InAWorker:
     def __init__(self, folder, seconds=0.0):
         self.folder, self.seconds = str(folder), seconds
 
-    def __call__(self, preset, runtime):
+    def __call__(self, preset, runtime, precision):
         (Path(self.folder) / f"{os.getpid()}").touch()
         return PixelModel(self.seconds)
 

@@ -272,7 +272,7 @@ class XRayModelManager:
 
     @property
     def _writer(self) -> ReadingWriter:
-        return ReadingWriter(self.preset, self.gate)
+        return ReadingWriter(self.preset, self.gate, self.runtime.precision)
 
     def describe(self, features: Floats) -> Floats:
         """(n, H, W, K) feature maps -> (n, D) descriptors, which the quality gate looks at."""

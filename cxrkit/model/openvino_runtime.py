@@ -31,7 +31,8 @@ def can_compute(precision: Precision) -> bool:
     return precision == "float32" or _NEEDED[precision] in able
 
 
-def _cannot(precision: Precision) -> PresetInvalid:
+def cannot(precision: Precision) -> PresetInvalid:
+    """The refusal of a precision that this processor has no instructions for."""
     return PresetInvalid(
         f"This processor cannot compute in {precision}.", "Leave the precision at float32, which is exact."
     )
@@ -82,7 +83,7 @@ class OpenVinoRuntime:
         if (precision == "int8") != (ranges is not None):
             raise ValueError("int8 needs the ranges of the layers, and nothing else takes them")
         if not can_compute(precision):
-            raise _cannot(precision)
+            raise cannot(precision)
         threadpoolctl.threadpool_limits(1, user_api="blas")
         self.precision: Precision = precision
         modes = properties.hint.PerformanceMode
@@ -102,7 +103,7 @@ class OpenVinoRuntime:
         self._singly = singly
         self.compiled: Any = core().compile_model(model, "CPU", hints)
         if ranges is not None and not computed_in_int8(self.compiled):
-            raise _cannot(precision)  # marks are a proposal, which OpenVINO leaves aside where nothing is gained
+            raise cannot(precision)  # marks are a proposal, which OpenVINO leaves aside where nothing is gained
         self.streams: int = self.compiled.get_property(properties.optimal_number_of_infer_requests()) if bulk else 1
         self._free: queue.SimpleQueue[Any] = queue.SimpleQueue()
         for _ in range(self.streams):

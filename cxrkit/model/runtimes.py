@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib.util import find_spec
-from typing import Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from cxrkit.errors import ExtraMissing, PresetInvalid
 
+if TYPE_CHECKING:
+    from cxrkit.preset import Preset
+
 Floats = npt.NDArray[np.float32]
 RuntimeName = Literal["auto", "openvino", "tensorflow", "keras"]
 Precision = Literal["float32", "bfloat16", "int8"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 SPELT: dict[RuntimeName, str] = {"openvino": "OpenVINO", "tensorflow": "TensorFlow", "keras": "Keras"}
 
 
@@ -56,6 +60,34 @@ def chosen(name: RuntimeName, precision: Precision = "float32") -> RuntimeName:
     if precision != "float32" and name != "openvino":
         raise PresetInvalid(f"The runtime {name!r} computes in float32 only.", "Choose the runtime openvino.")
     return name
+
+
+def require(precision: Precision, presets: Iterable[Preset], runtime: RuntimeName = "auto") -> None:
+    """Refuse a precision that cannot be had on this computer, before a long run or a server begins.
+
+    Raises
+    ------
+    PresetInvalid
+        The runtime or the processor cannot compute in it, or a preset lacks the ranges that int8 needs.
+    ExtraMissing
+        The runtime is not installed.
+    """
+    if precision == "float32":
+        return
+    chosen(runtime, precision)
+    from cxrkit.model.int8_ranges import load_ranges
+    from cxrkit.model.openvino_runtime import can_compute, cannot
+
+    if not can_compute(precision):
+        raise cannot(precision)
+    if precision == "int8":
+        for preset in presets:
+            load_ranges(preset)
+
+
+def said(precision: Precision) -> str:
+    """A sentence for whoever reads the numbers; empty for float32, which presets are measured in."""
+    return "" if precision == "float32" else f"The network computed in {precision}; its card was measured in float32."
 
 
 def _keras_runtime() -> RuntimeName:

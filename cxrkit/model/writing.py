@@ -12,6 +12,7 @@ from cxrkit.imaging.quality import check_picture
 from cxrkit.model.dropout import percentiles
 from cxrkit.model.gate import Gate
 from cxrkit.model.lungs import EDGE_LIMIT, Mask, edge_share, outside_shares, share_inside
+from cxrkit.model.runtimes import Precision
 from cxrkit.preset import Preset
 from cxrkit.quality import QualityIssue, QualityReport, ordered
 from cxrkit.radiograph import Radiograph
@@ -30,10 +31,13 @@ class ReadingWriter:
         The card: findings, calibration, population.
     gate
         Judges whether the picture is one to read, where the preset has one.
+    precision
+        In which the network computes.
     """
 
     preset: Preset
     gate: Gate | None
+    precision: Precision
 
     def scored(self, prediction: Prediction, described: Floats, radiograph: Radiograph, lungs: Mask | None) -> Reading:
         """A reading without maps, from what was predicted and the (1, D) descriptor."""
@@ -47,6 +51,7 @@ class ReadingWriter:
             weights_sha256=self.preset.weights_sha256,
             radiograph_sha256=radiograph.sha256,
             notice=self.preset.notice,
+            precision=self.precision,
         )
 
     def explanations(self, maps: Floats, radiograph: Radiograph, lungs: Mask | None) -> dict[str, Explanation]:

@@ -124,7 +124,7 @@ def score(
                     parts.keep(number, table)
             finally:
                 at_work.close()
-        outcomes = parts.finish(schema(preset))
+        outcomes = parts.finish(schema(preset, how.precision))
     return Summary(parts.total, outcomes["read"], outcomes["refused"], outcomes["failed"], before)
 
 
@@ -146,6 +146,7 @@ def identity(source: SourceSpec, preset: Preset, how: How, runtime: str) -> Mapp
         "correct": how.correct,
         "override": how.override,
         "runtime": runtime,
+        **({"precision": how.precision} if how.precision != "float32" else {}),
     }
 
 

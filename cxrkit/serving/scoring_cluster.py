@@ -13,12 +13,13 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 
 import cxrkit.errors
 from cxrkit.errors import CxrError, ExtraMissing, ScoringError
+from cxrkit.model.runtimes import Precision, RuntimeName
 from cxrkit.preset import Preset
 from cxrkit.serving.scoring import Engine, card_sum
 from cxrkit.serving.scoring_pipeline import Chunk, How, Model, Scorer, Tick
@@ -27,15 +28,16 @@ from cxrkit.serving.scoring_sources import SourceSpec
 PATIENCE = 60
 """Seconds that a scheduler without a worker is waited for."""
 
-Load = Callable[[str, str], Model]
-"""Preset (its name, or a folder that every worker sees) and runtime -> model."""
+Load = Callable[[str, str, Precision], Model]
+"""Preset (its name, or a folder that every worker sees), runtime and precision -> model."""
 
 
-def load_model(preset: str, runtime: str) -> Model:
+def load_model(preset: str, runtime: str, precision: Precision) -> Model:
     """The model of a preset, verified by the sum of its weights."""
     from cxrkit.model.manager import XRayModelManager
 
-    model: Model = XRayModelManager(preset, runtime=runtime, bulk=True)  # type: ignore[arg-type]  # a wrong one is refused
+    name = cast(RuntimeName, runtime)  # a wrong one is refused
+    model: Model = XRayModelManager(preset, runtime=name, precision=precision, bulk=True)
     return model
 
 
@@ -190,7 +192,7 @@ def _scorer(job: Job) -> Scorer:
     if job not in _kept:
         for old in [*_kept]:
             _kept.pop(old).close()
-        model = job.load(job.preset, job.runtime)
+        model = job.load(job.preset, job.runtime, job.how.precision)
         if model.preset.weights_sha256 != job.weights or card_sum(model.preset) != job.card:
             raise ScoringError(
                 f"A worker has another version of the preset {model.preset.name!r}.",

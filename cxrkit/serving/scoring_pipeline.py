@@ -20,6 +20,7 @@ import pyarrow as pa
 from cxrkit.errors import CxrError, TooLarge
 from cxrkit.imaging.loading import load_radiograph
 from cxrkit.imaging.worker import Pool
+from cxrkit.model.runtimes import Precision
 from cxrkit.preset import Preset
 from cxrkit.radiograph import Radiograph
 from cxrkit.reading import Reading
@@ -41,6 +42,11 @@ O = TypeVar("O")  # noqa: E741 - of what comes out
 
 
 class _Trunk(Protocol):
+    @property
+    def precision(self) -> Precision:
+        """In which it computes."""
+        ...
+
     @property
     def streams(self) -> int:
         """Calls that run side by side."""
@@ -101,6 +107,8 @@ class How:
         Files that are decoded at the same time.
     trusted
         Whether decoding happens in threads of this process, which a hostile file can end; else in processes.
+    precision
+        In which the network computes.
     """
 
     batch: int = 4
@@ -108,6 +116,7 @@ class How:
     override: bool = False
     decoders: int = min(4, os.cpu_count() or 1)
     trusted: bool = False
+    precision: Precision = "float32"
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,9 +144,16 @@ class Scorer:
     ----------
     model, source, how
         See there.
+
+    Raises
+    ------
+    ValueError
+        The model computes in another precision than the rows are to say.
     """
 
     def __init__(self, model: Model, source: Source, how: How) -> None:
+        if model.runtime.precision != how.precision:
+            raise ValueError(f"the model computes in {model.runtime.precision}, not in {how.precision}")
         self._model, self._source, self._how = model, source, how
         cv2.setNumThreads(1)  # several pictures are at work already, and its threads would take turns with them
         self._pool = None if how.trusted else Pool(how.decoders, files=MOST_FILES)
@@ -162,7 +178,7 @@ class Scorer:
                 tick([row["outcome"] for row in more])
             rows += more
             if len(rows) == len(chunk.entries):
-                yield chunk.number, to_table(rows, self._model.preset)
+                yield chunk.number, to_table(rows, self._model.preset, self._how.precision)
                 rows = []
 
     def _rows(self, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, list[dict[str, Any]]]]:

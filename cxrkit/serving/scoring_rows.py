@@ -10,6 +10,7 @@ import pyarrow as pa
 import cxrkit
 from cxrkit.errors import CxrError
 from cxrkit.evaluation.predictions import LOGIT, PROBABILITY
+from cxrkit.model.runtimes import Precision
 from cxrkit.preset import Preset
 from cxrkit.radiograph import Radiograph
 from cxrkit.reading import DISCLAIMER, Reading
@@ -17,13 +18,14 @@ from cxrkit.reading import DISCLAIMER, Reading
 FILE_NAMES = "The column file holds the names that the files came with; whoever passes it on answers for them."
 
 
-def schema(preset: Preset) -> pa.Schema:
+def schema(preset: Preset, precision: Precision = "float32") -> pa.Schema:
     """Columns of the table.
 
     ``file`` (the name as given), ``sha256`` of the file, ``outcome`` (read, refused or failed), of a failed one
     ``code`` (the class of the error), ``message`` and ``remedy``; of others ``quality_refused``, ``quality_issues`` and
     ``quality_correction`` (words apart by a space), ``quality_overridden``, ``notes``, ``warnings``, ``source_format``,
-    ``view``, ``sex``, ``age_band``, ``width`` and ``height`` in pixels; ``preset``, ``weights_sha256``; and per finding
+    ``view``, ``sex``, ``age_band``, ``width`` and ``height`` in pixels; ``preset``, ``weights_sha256``; where
+    the network did not compute in float32, ``precision``, which is empty where the outcome is failed; and per finding
     ``prob_<finding>`` (calibrated) and ``logit_<finding>`` (raw), which are empty unless the outcome is read.
     """
     text, truth, number = pa.string(), pa.bool_(), pa.int32()
@@ -34,12 +36,14 @@ def schema(preset: Preset) -> pa.Schema:
     fields += [pa.field(name, text) for name in more]
     fields += [pa.field("width", number), pa.field("height", number)]
     fields += [pa.field("preset", text), pa.field("weights_sha256", text)]
+    fields += [pa.field("precision", text)] if precision != "float32" else []
     for finding in preset.findings:
         fields += [pa.field(PROBABILITY + finding, pa.float64()), pa.field(LOGIT + finding, pa.float64())]
     said = {
         "cxrkit": cxrkit.__version__,
         "preset": preset.name,
         "weights_sha256": preset.weights_sha256,
+        **({"precision": precision} if precision != "float32" else {}),
         "notice": preset.notice,
         "disclaimer": DISCLAIMER,
         "file_names": FILE_NAMES,
@@ -47,9 +51,9 @@ def schema(preset: Preset) -> pa.Schema:
     return pa.schema(fields, metadata={"cxrkit": json.dumps(said)})
 
 
-def to_table(rows: list[dict[str, Any]], preset: Preset) -> pa.Table:
+def to_table(rows: list[dict[str, Any]], preset: Preset, precision: Precision = "float32") -> pa.Table:
     """Rows as a table; what a row does not say is empty."""
-    return pa.Table.from_pylist(rows, schema(preset))
+    return pa.Table.from_pylist(rows, schema(preset, precision))
 
 
 def reading_row(file: str, radiograph: Radiograph, reading: Reading) -> dict[str, Any]:
@@ -81,6 +85,7 @@ def reading_row(file: str, radiograph: Radiograph, reading: Reading) -> dict[str
         "height": radiograph.height,
         "preset": reading.preset,
         "weights_sha256": reading.weights_sha256,
+        "precision": reading.precision,
     }
     if not quality.refused:
         for finding, score in reading.prediction.scores.items():

@@ -8,13 +8,14 @@ from typing import Any
 
 import cxrkit.preset_folders
 from cxrkit.lung_card import LUNGS, load_card
+from cxrkit.model.runtimes import Runtime
 from cxrkit.preset_folders import list_presets, verified_gate, verified_weights
 from cxrkit.reading import DISCLAIMER
 
 API_VERSION = "2.0"
 
 
-def health(loaded: Mapping[str, str] | None = None, folder: Path | None = None) -> dict[str, Any]:
+def health(loaded: Mapping[str, Runtime] | None = None, folder: Path | None = None) -> dict[str, Any]:
     """Presets whose files are what their cards name, and the DICOM encodings that can be decoded, as plain types.
 
     ``status`` is ``"ok"`` when there is a preset and every decoder is installed, else ``"degraded"``. Nothing
@@ -55,7 +56,8 @@ def health(loaded: Mapping[str, str] | None = None, folder: Path | None = None) 
                 "name": p.name,
                 "version": p.version,
                 "weights_sha256": p.weights_sha256,
-                "runtime": loaded.get(p.name),
+                "runtime": loaded[p.name].name if p.name in loaded else None,
+                "precision": loaded[p.name].precision if p.name in loaded else None,
             }
             for p in presets
         ],

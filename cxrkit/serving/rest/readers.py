@@ -20,6 +20,7 @@ from cxrkit.serving.rest.settings import Settings
 
 if TYPE_CHECKING:
     from cxrkit.model.manager import XRayModelManager
+    from cxrkit.model.runtimes import Runtime
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -67,9 +68,9 @@ class Readers:
             batch.close()
 
     @property
-    def loaded(self) -> Mapping[str, str]:
-        """Preset -> name of its runtime, of those that are ready."""
-        return {name: manager.runtime.name for name, manager in dict(self._managers).items()}
+    def loaded(self) -> Mapping[str, Runtime]:
+        """Preset -> its runtime, of those that are ready."""
+        return {name: manager.runtime for name, manager in dict(self._managers).items()}
 
     def manager(self, name: str) -> XRayModelManager:
         """The model of a preset; waits until all are loaded.
@@ -127,7 +128,7 @@ class Readers:
         # Imported here: loading the network library takes seconds, in which the server answers already.
         from cxrkit.model.manager import XRayModelManager
 
-        manager = XRayModelManager(preset, bulk=True)
+        manager = XRayModelManager(preset, precision=self._settings.precision, bulk=True)
         manager.read(phantom(size=256))  # the first call compiles what follows use
         batch = MicroBatch(
             manager.runtime,

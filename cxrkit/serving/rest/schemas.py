@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from cxrkit.model.runtimes import Precision
+
 Probability = float
 Rule = Literal["youden", "screening", "rule-in"]
 
@@ -151,6 +153,7 @@ class ReadingRecord(Strict):
 
     preset: str
     weights_sha256: str
+    precision: Precision = Field("float32", description="In which the network computed; left out for float32.")
     radiograph_sha256: str = Field(description="Of the file as it was sent.")
     findings: dict[str, FindingReading] = Field(description="In the order of the model's outputs.")
     quality: Quality
@@ -202,6 +205,7 @@ class PresetHealth(Strict):
     version: str
     weights_sha256: str
     runtime: str | None = Field(description="What computes; null while the model is being loaded.")
+    precision: Precision | None = Field(description="In which it computes; null while the model is being loaded.")
 
 
 class Syntax(Strict):

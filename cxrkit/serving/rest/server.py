@@ -9,6 +9,8 @@ from dataclasses import replace
 import uvicorn
 
 from cxrkit.errors import ServingError
+from cxrkit.model.runtimes import Precision, require
+from cxrkit.preset_folders import list_presets
 from cxrkit.serving.rest.application import create_app
 from cxrkit.serving.rest.settings import TOKEN, Settings
 
@@ -16,7 +18,7 @@ SECONDS_TO_FINISH = 90
 """After a request to stop: more than a reading takes, with its file's way here. Orchestrators must wait as long."""
 
 
-def serve(host: str = "127.0.0.1", port: int = 8600, *, demo: bool = False) -> None:
+def serve(host: str = "127.0.0.1", port: int = 8600, *, demo: bool = False, precision: Precision = "float32") -> None:
     """Answer until interrupted; then what is being read is finished, and nothing new is taken on.
 
     Parameters
@@ -25,15 +27,18 @@ def serve(host: str = "127.0.0.1", port: int = 8600, *, demo: bool = False) -> N
         Where to listen.
     demo
         Add the page at /demo, also where the environment does not ask for it.
+    precision
+        In which the networks compute.
 
     Raises
     ------
     ServingError
         The address can be reached from other computers and there is no token, or it cannot be listened at.
     ExtraMissing, PresetError
-        The page at /demo is asked for, and Gradio is not installed or a preset cannot be used.
+        The page at /demo is asked for, and Gradio is not installed or a preset cannot be used; or the precision
+        cannot be had.
     """
-    settings = Settings.from_environment()
+    settings = replace(Settings.from_environment(), precision=precision)
     if demo:
         settings = replace(settings, demo=True)
     if not settings.token and not _loopback(host):
@@ -41,6 +46,8 @@ def serve(host: str = "127.0.0.1", port: int = 8600, *, demo: bool = False) -> N
             "Other computers could ask at this address, and there is no token.",
             f"Set {TOKEN}, or leave out the address to be asked from this computer alone.",
         )
+    if precision != "float32":  # else what is wrong with a preset is told by /health
+        require(precision, list_presets(settings.weights))
     _check_free(host, port)
     uvicorn.run(
         create_app(settings),

@@ -1,4 +1,4 @@
-"""How the API is configured: by the environment alone, so that no secret stands in a command line."""
+"""How the API is configured: by the environment, so that no secret stands in a command line."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import cxrkit.preset_folders
 from cxrkit.errors import ServingError
 from cxrkit.imaging.decode import MAX_BYTES
+from cxrkit.model.runtimes import Precision
 
 TOKEN = "CXRKIT_API_TOKEN"
 """Environment variable: what a client must send as ``Authorization: Bearer ...``; without it only this computer is
@@ -46,6 +47,8 @@ class Settings:
         Of the presets; None for `cxrkit.preset_folders.WEIGHTS`.
     demo
         See `DEMO`.
+    precision
+        In which the networks compute.
     """
 
     token: str = ""
@@ -56,6 +59,7 @@ class Settings:
     seconds: float = 120.0
     folder: Path | None = None
     demo: bool = False
+    precision: Precision = "float32"
 
     @classmethod
     def from_environment(cls) -> Settings:
