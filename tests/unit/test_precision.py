@@ -108,16 +108,9 @@ def test_a_record_names_a_precision_that_is_not_float32(
     ]
     assert len(apart) == 18
     assert 0 < max(apart) < 0.1
-
-
-def test_a_person_is_told_of_the_precision(
-    films: Path, weights: Path, precision: Precision, capsys: pytest.CaptureFixture[str]
-) -> None:
-    given = ["read", films / "0.png", "--preset", weights / "measured"]
-    assert run(*given, "--precision", "float32") == 0
-    assert "The network computed" not in capsys.readouterr().out
-    if refused_or(precision, run(*given, "--precision", precision), capsys):
-        assert f"The network computed in {precision};" in capsys.readouterr().out
+    for other in ("float32", precision):  # for a person
+        assert run(*given, "--precision", other) == 0
+        assert (f"The network computed in {other};" in capsys.readouterr().out) == (other == precision)
 
 
 @pytest.mark.usefixtures("unable")

@@ -20,10 +20,11 @@ import pyarrow.parquet
 import pytest
 
 from cxrkit.errors import CorruptFile, ManifestError, ScoringError
-from cxrkit.serving import scoring_pipeline
+from cxrkit.serving import scoring_ahead
 from cxrkit.serving.scoring import here, score
+from cxrkit.serving.scoring_ahead import in_order
 from cxrkit.serving.scoring_parts import Parts
-from cxrkit.serving.scoring_pipeline import How, Scorer, in_order
+from cxrkit.serving.scoring_pipeline import How, Scorer
 from cxrkit.serving.scoring_progress import ShowProgress
 from cxrkit.serving.scoring_sources import SourceSpec
 from cxrkit.serving.scoring_timing import compare
@@ -276,7 +277,7 @@ class Picture:
 
 
 def test_decoding_is_ahead_of_the_network_within_bounds(monkeypatch):
-    monkeypatch.setattr(scoring_pipeline, "MOST_BYTES", 100)
+    monkeypatch.setattr(scoring_ahead, "MOST_BYTES", 100)
     begun, lock = [], threading.Lock()
 
     def work(number):
