@@ -17,8 +17,8 @@ import numpy.typing as npt
 
 from cxrkit.errors import ExportRefused, ExtraMissing, StorageUnusable
 from cxrkit.imaging.phantom import phantom
+from cxrkit.lung_card import LUNGS, load_card
 from cxrkit.model.compiled import Blueprint, cache_folder, compiled_form
-from cxrkit.model.lungs import shipped_finder
 from cxrkit.preset import Preset
 from cxrkit.radiograph import Radiograph
 
@@ -156,9 +156,11 @@ def fill_cache(presets: Iterable[Preset], tell: Tell = lambda line: None) -> Pat
         As for `cxrkit.model.manager.XRayModelManager`.
     """
     for preset in presets:
-        compiled_form(Blueprint.of(preset))
+        compiled_form(Blueprint.of(preset), to_keep=True)
         tell(f"{preset.name} is in the cache")
-    if shipped_finder(runtime="openvino") is not None:
+    lungs = load_card(LUNGS)
+    if lungs is not None:
+        compiled_form(Blueprint.of_lungs(lungs, LUNGS), to_keep=True)
         tell("the lung network is in the cache")
     return cache_folder()
 

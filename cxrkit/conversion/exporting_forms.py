@@ -109,7 +109,7 @@ def _run_onnx(path: Path, images: Floats) -> Outputs:
 def _write_openvino(traced: Traced, record: Record, path: Path) -> None:
     import openvino
 
-    model = intermediate(traced.network)
+    model = intermediate(traced.network, path.parent)
     model.input(0).get_tensor().set_names({INPUT})
     for output in model.outputs:
         output.get_tensor().set_names({LOGITS if output.get_partial_shape().rank.get_length() == 2 else MAPS})

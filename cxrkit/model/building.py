@@ -52,7 +52,7 @@ def write(trunk: keras.Model, head: keras.Model | None, folder: Path) -> None:
     """Write a trunk, and the arrays of a head, as a form."""
     import openvino
 
-    openvino.save_model(intermediate(trunk), folder / TRUNK, compress_to_fp16=False)
+    openvino.save_model(intermediate(trunk, folder), folder / TRUNK, compress_to_fp16=False)
     arrays: Arrays = {} if head is None else head_arrays(head_of(head))
     planes = first_planes(trunk)
     if planes is not None:
@@ -60,14 +60,14 @@ def write(trunk: keras.Model, head: keras.Model | None, folder: Path) -> None:
     np.savez(folder / ARRAYS, allow_pickle=False, **arrays)
 
 
-def intermediate(trunk: keras.Model) -> Any:
+def intermediate(trunk: keras.Model, folder: Path) -> Any:
     """A trunk as a model of OpenVINO: (n, S, S, 3) -> (n, H, W, K), float32, of any n.
 
-    Through a frozen graph: OpenVINO's own converter would report its use to its makers.
+    Through a frozen graph, for a moment in `folder`: OpenVINO's own converter would report its use to its makers.
     """
     from cxrkit.model.openvino_core import core
 
-    with tempfile.TemporaryDirectory() as place:
+    with tempfile.TemporaryDirectory(dir=folder) as place:
         path = Path(place) / "trunk.pb"
         path.write_bytes(frozen(trunk).graph.as_graph_def().SerializeToString())
         return core().read_model(path)

@@ -3,7 +3,8 @@
 Building takes TensorFlow and some seconds; reading with the form takes neither. Forms lie in ``$CXRKIT_CACHE``, else
 in the user's own cache folder, under the sha256 of the weights that they were made of and of everything else that
 shapes them. The weights are verified against their card before a form is sought, and a form against the sums that it
-was written with, so that nothing is read with what was not verified.
+was written with, so that nothing is read with what was not verified. Where the cache cannot be written to, a process
+builds its own and holds it in memory (`cxrkit.model.unkept`).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,10 @@ import platformdirs
 
 import cxrkit.errors
 from cxrkit.errors import CxrError, StorageUnusable, WeightsCorrupt
+from cxrkit.lung_card import LungCard
 from cxrkit.model.head import Head
 from cxrkit.model.head_file import head_from
+from cxrkit.model.unkept import held
 from cxrkit.preset import Preset
 from cxrkit.preset_folders import file_sha256, verified_weights
 
@@ -66,11 +69,15 @@ class Blueprint:
     findings: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, preset: Preset) -> Blueprint:
-        """That of a preset, whose weights are verified; raises `WeightsMissing` or `WeightsCorrupt`."""
+    def of(cls, preset: Preset, *, to_build: bool = True) -> Blueprint:
+        """That of a preset, whose weights are verified; raises `WeightsMissing` or `WeightsCorrupt`.
+
+        One that is not `to_build` tells where the form lies without a look at the weights, and nothing can be built
+        of it.
+        """
         return cls(
             "preset",
-            str(verified_weights(preset)),
+            str(verified_weights(preset)) if to_build else "",
             preset.weights_sha256,
             preset.backbone,
             preset.head,
@@ -78,6 +85,11 @@ class Blueprint:
             preset.input_size,
             tuple(preset.findings),
         )
+
+    @classmethod
+    def of_lungs(cls, card: LungCard, folder: Path, *, to_build: bool = True) -> Blueprint:
+        """That of the lung network whose card lies in a folder; as `of`."""
+        return cls("lungs", str(card.verified_weights(folder)) if to_build else "", card.weights_sha256)
 
     @property
     def key(self) -> str:
@@ -87,20 +99,28 @@ class Blueprint:
 
 
 @dataclass(frozen=True, eq=False)
+class HeldTrunk:
+    """A trunk that lies in no file: its description and its weights, as OpenVINO writes them."""
+
+    description: bytes
+    weights: bytes
+
+
+@dataclass(frozen=True, eq=False)
 class CompiledForm:
     """A verified form.
 
     Attributes
     ----------
     trunk
-        Path of the trunk's description, beside which its weights lie.
+        Path of the trunk's description, beside which its weights lie; or both, where they could not be kept.
     head
         None for a network that is read with as a whole.
     kernels
         (h, w, C) kernels of the first plain convolution, summed over its inputs, or None.
     """
 
-    trunk: Path
+    trunk: Path | HeldTrunk
     head: Head | None
     kernels: npt.NDArray[np.float32] | None
 
@@ -115,24 +135,53 @@ def form_folder(blueprint: Blueprint) -> Path:
     return cache_folder() / "openvino" / blueprint.weights_sha256 / blueprint.key
 
 
-def compiled_form(blueprint: Blueprint) -> CompiledForm:
+def compiled_form(blueprint: Blueprint, *, to_keep: bool = False) -> CompiledForm:
     """The form of a network, built first where there is none that is sound.
 
     A process that has TensorFlow loaded builds it itself; another one leaves that to a child, so that TensorFlow
-    never stays in the memory of a server.
+    never stays in the memory of a server. Where the cache cannot be written to, it is built in the system's temporary
+    folder and held in memory for as long as the process lasts, which is logged; a form `to_keep` is refused instead.
 
     Raises
     ------
     StorageUnusable
-        There is no such form, and none can be written.
+        There is no such form, and none can be written: not into the temporary folder either, unless it is `to_keep`.
     WeightsMismatch, PresetInvalid
         The weights are not those of such a network.
     """
     folder = form_folder(blueprint)
     with contextlib.suppress(WeightsCorrupt, OSError):  # damaged, or none there
         return load_form(folder)
-    write_form(folder, _build_here if _tensorflow_is_loaded() else _build_in_child, blueprint)
-    return load_form(folder)
+    build = _build_here if _tensorflow_is_loaded() else _build_in_child
+    if to_keep or can_be_written(folder.parent):
+        write_form(folder, build, blueprint)
+        return load_form(folder)
+
+    def build_and_hold(place: Path) -> CompiledForm:
+        write_form(place, build, blueprint)
+        form = load_form(place)
+        return replace(form, trunk=HeldTrunk((place / TRUNK).read_bytes(), (place / BINARY).read_bytes()))
+
+    return held(blueprint.key, build_and_hold)
+
+
+def can_be_kept(blueprint: Blueprint) -> bool:
+    """Whether the form of a network lies in the cache, or could."""
+    folder = form_folder(blueprint)
+    return (folder / RECORD).is_file() or can_be_written(folder.parent)
+
+
+def can_be_written(folder: Path) -> bool:
+    """Whether files can be made in a folder, which is made first.
+
+    It is tried: permissions do not tell of a file system that is read-only, and an administrator is asked for none.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="trying-", dir=folder):
+            return True
+    except OSError:
+        return False
 
 
 def load_form(folder: Path) -> CompiledForm:

@@ -20,8 +20,9 @@ import numpy.typing as npt
 from openvino import Model, Type, opset13, properties
 
 from cxrkit.errors import PresetInvalid
+from cxrkit.model.compiled import HeldTrunk
 from cxrkit.model.int8_ranges import Int8Ranges, LayerRange
-from cxrkit.model.openvino_core import core
+from cxrkit.model.openvino_core import core, read_trunk
 
 Floats = npt.NDArray[np.float32]
 STEPS = 255
@@ -90,11 +91,11 @@ class RangeWatcher:
     Parameters
     ----------
     trunk
-        The file of the graph.
+        The graph: its file, or what was held of it.
     """
 
-    def __init__(self, trunk: Path) -> None:
-        model = core().read_model(trunk)
+    def __init__(self, trunk: Path | HeldTrunk) -> None:
+        model = read_trunk(trunk)
         layers = convolutions(model)
         if not layers:
             raise PresetInvalid(

@@ -78,7 +78,7 @@ class LungFinder:
 
     def __init__(self, card: LungCard, folder: Path, runtime: RuntimeName = "auto", *, bulk: bool = False) -> None:
         self.card = card
-        self._runtime = _opened(chosen(runtime), card.verified_weights(folder), card.weights_sha256, bulk)
+        self._runtime = _opened(chosen(runtime), card, folder, bulk)
 
     def find(self, pixels: Floats) -> Mask:
         """128 x 128 mask of the lungs in H x W pixels in 0..1, each axis scaled on its own."""
@@ -100,18 +100,18 @@ def _mask_of(logits: Floats) -> Mask:
     return lung_mask(cv2.resize(logits, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR))
 
 
-def _opened(runtime: RuntimeName, weights: Path, weights_sha256: str, bulk: bool) -> Runtime:
+def _opened(runtime: RuntimeName, card: LungCard, folder: Path, bulk: bool) -> Runtime:
     if runtime == "openvino":
         from cxrkit.model.openvino_runtime import OpenVinoRuntime
 
-        form = compiled_form(Blueprint("lungs", str(weights), weights_sha256))
+        form = compiled_form(Blueprint.of_lungs(card, folder))
         return OpenVinoRuntime(form.trunk, bulk=bulk, singly=not bulk)
     from cxrkit.model.checkpoints import load_layers
     from cxrkit.model.keras_runtimes import open_runtime
     from cxrkit.model.lung_network import build_lung_network, without_enlargement
 
     network = build_lung_network()
-    load_layers(network, weights)
+    load_layers(network, card.verified_weights(folder))
     return open_runtime(runtime, without_enlargement(network))
 
 

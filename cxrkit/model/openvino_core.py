@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import openvino
+
+if TYPE_CHECKING:
+    from cxrkit.model.compiled import HeldTrunk
 
 
 @cache
@@ -18,3 +22,8 @@ def core() -> Any:
     without a word.
     """
     return openvino.Core()  # noqa: TID251  this is the one
+
+
+def read_trunk(trunk: Path | HeldTrunk) -> Any:
+    """The graph of a compiled form, from its file or from memory."""
+    return core().read_model(trunk) if isinstance(trunk, Path) else core().read_model(trunk.description, trunk.weights)

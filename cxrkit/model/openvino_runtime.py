@@ -14,9 +14,10 @@ import threadpoolctl
 from openvino import properties
 
 from cxrkit.errors import PresetInvalid
+from cxrkit.model.compiled import HeldTrunk
 from cxrkit.model.int8_graph import computed_in_int8, quantise
 from cxrkit.model.int8_ranges import Int8Ranges
-from cxrkit.model.openvino_core import core
+from cxrkit.model.openvino_core import core, read_trunk
 from cxrkit.model.runtimes import Precision
 
 Floats = npt.NDArray[np.float32]
@@ -46,7 +47,7 @@ class OpenVinoRuntime:
     Parameters
     ----------
     trunk
-        The file of the graph.
+        The graph: its file, or what was held of it.
     precision
         In which it computes.
     bulk
@@ -73,7 +74,7 @@ class OpenVinoRuntime:
 
     def __init__(
         self,
-        trunk: Path,
+        trunk: Path | HeldTrunk,
         precision: Precision = "float32",
         *,
         bulk: bool = False,
@@ -95,7 +96,7 @@ class OpenVinoRuntime:
         }
         if not bulk:
             hints[properties.hint.num_requests()] = 1
-        model = core().read_model(trunk)
+        model = read_trunk(trunk)
         if singly:
             model.reshape([1, *model.input(0).partial_shape[1:]])
         if ranges is not None:

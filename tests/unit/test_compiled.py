@@ -8,6 +8,8 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,9 +18,11 @@ import openvino
 import pytest
 
 import cxrkit.model.compiled as compiled
+from cxrkit.conversion.exporting import fill_cache
 from cxrkit.errors import PresetInvalid, StorageUnusable, WeightsMismatch
 from cxrkit.imaging.phantom import phantom, phantom_png
-from cxrkit.model.compiled import BINARY, RECORD, TRUNK, Blueprint, compiled_form, form_folder
+from cxrkit.model import unkept
+from cxrkit.model.compiled import BINARY, RECORD, TRUNK, Blueprint, can_be_kept, compiled_form, form_folder
 from cxrkit.model.manager import XRayModelManager
 from cxrkit.model.openvino_core import core
 from cxrkit.preset import Preset
@@ -64,12 +68,74 @@ def test_a_damaged_form_is_built_again(cache, tiny, damaged):
     assert not path.read_bytes().endswith(b"?")
 
 
-def test_without_a_form_and_without_room_for_one_the_error_tells_the_cure(cache, tiny, monkeypatch):
+@pytest.fixture
+def unwritable(cache) -> Iterator[Path]:
+    """A cache that nothing can be written to, by root neither, and no form that is held from before."""
     cache.write_text("a file where the folder should be")
-    with pytest.raises(StorageUnusable, match="cannot be written") as caught:
+    unkept.forget()
+    yield cache
+    unkept.forget()
+
+
+def test_without_a_form_and_without_room_for_one_the_error_tells_the_cure(unwritable, tiny, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(unwritable))
+    assert not unkept.can_build()
+    with pytest.raises(StorageUnusable, match="neither the cache nor the system's temporary") as caught:
         XRayModelManager(tiny)
     assert "CXRKIT_CACHE" in caught.value.remedy
-    assert str(cache) not in caught.value.message + caught.value.remedy
+    assert str(unwritable) not in caught.value.message + caught.value.remedy
+
+
+def test_a_form_that_is_to_be_kept_is_refused_where_it_cannot_be(unwritable, tiny):
+    with pytest.raises(StorageUnusable, match="the cache cannot be written to") as caught:
+        compiled_form(Blueprint.of(tiny), to_keep=True)
+    assert "CXRKIT_CACHE" in caught.value.remedy
+    assert str(unwritable) not in caught.value.message + caught.value.remedy
+    with pytest.raises(StorageUnusable, match="the cache cannot be written to"):
+        fill_cache([tiny])
+    assert unkept.seconds_of(Blueprint.of(tiny).key) is None
+
+
+def test_a_form_that_cannot_be_kept_is_built_once_held_and_said(unwritable, tiny, tmp_path, monkeypatch, caplog):
+    """It reads as one that is kept, leaves no file behind, and a second model takes the same."""
+    blueprint = Blueprint.of(tiny)
+    assert not can_be_kept(blueprint)
+    place = tmp_path / "temporary"
+    place.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    manager = XRayModelManager(tiny)
+    assert list(place.iterdir()) == []
+    (said,) = {r.getMessage().split(" in ")[0] for r in caplog.records if r.name == unkept.__name__}
+    assert said.endswith("cannot be written to: a network was compiled for this process alone,")
+    assert str(tmp_path) not in caplog.text
+    monkeypatch.setattr(compiled, "_build_here", refuse)
+    assert compiled_form(blueprint) is compiled_form(blueprint)
+    assert compiled_form(blueprint).kernels is not None
+    again = XRayModelManager(tiny).read(phantom(size=128))
+    assert unkept.seconds_of(blueprint.key) > 0
+    monkeypatch.undo()
+    monkeypatch.setenv("CXRKIT_CACHE", str(tmp_path / "another"))
+    kept = XRayModelManager(tiny).read(phantom(size=128))
+    assert can_be_kept(blueprint)
+    for reading in (manager.read(phantom(size=128)), again):
+        assert dict(reading.prediction) == dict(kept.prediction)
+        for finding, explanation in kept.explanations.items():
+            np.testing.assert_array_equal(reading.explanations[finding].map, explanation.map)
+
+
+def test_several_threads_have_a_form_that_cannot_be_kept_built_once(unwritable, tiny, monkeypatch):
+    built = []
+    build = compiled._build_here
+    monkeypatch.setattr(compiled, "_build_here", lambda *given: (built.append(1), build(*given)))
+    with ThreadPoolExecutor(4) as threads:
+        forms = set(threads.map(lambda _: id(compiled_form(Blueprint.of(tiny))), range(4)))
+    assert (len(forms), len(built)) == (1, 1)
+
+
+def test_a_cache_that_can_be_written_to_needs_no_temporary_folder(cache, tiny, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "file" / "temporary"))
+    assert compiled_form(Blueprint.of(tiny)).trunk == form_folder(Blueprint.of(tiny)) / TRUNK
 
 
 def test_a_cache_that_is_filled_and_read_only_suffices(cache, tiny, monkeypatch):
