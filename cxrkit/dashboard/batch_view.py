@@ -188,7 +188,10 @@ def _downloads(job: BatchJob) -> None:
                 icon=":material/download:",
                 on_click="ignore",
             )
-        st.html('<p class="cx-caption">All rows, without thumbnails and without file names.</p>')
+        st.html(
+            '<p class="cx-caption">All rows, without thumbnails and without file names. The table itself lasts as long '
+            "as this session.</p>"
+        )
 
 
 def _remarks(job: BatchJob, choice: Choice, chosen: Choice) -> None:

@@ -8,6 +8,7 @@ from html import escape
 import streamlit as st
 
 from cxrkit.card import MINIMUM_POSITIVES, Metric, TrainingRecord
+from cxrkit.dashboard import keeping_view
 from cxrkit.dashboard.blocks import bullets, pairs, paragraph, section, table
 from cxrkit.dashboard.doubt_card import doubt_html
 from cxrkit.dashboard.findings_panel import percent
@@ -58,6 +59,7 @@ def architecture(preset: Preset) -> list[tuple[str, str]]:
         ("Input", f"{preset.input_size} x {preset.input_size}, {preset.geometry}, {preset.intensity}{border}"),
         ("Outputs", f"{len(preset.findings)}"),
         ("Read with", f"{SPELT[chosen('auto')]}, in float32"),
+        *keeping_view.on_card(preset),
     ]
 
 

@@ -10,7 +10,7 @@ from html import escape
 import streamlit as st
 
 from cxrkit.card import OperatingPoint
-from cxrkit.dashboard import blocks, choices, links, named_view, view_choices
+from cxrkit.dashboard import blocks, choices, keeping_view, links, named_view, view_choices
 from cxrkit.dashboard.entry import plain
 from cxrkit.dashboard.findings_panel import percent
 from cxrkit.dashboard.ranking import RULES, Rule, default_rule, default_threshold, offered_rules, rank, standing
@@ -67,6 +67,7 @@ def choose_preset() -> Preset:
         choices.keep("chosen_preset", name)
         for error in models.broken_presets():
             st.warning(f"**A model is left out.** {plain(str(error))}", icon=":material/warning:")
+        keeping_view.note(presets[name])
     links.say(preset=name)
     return presets[name]
 
