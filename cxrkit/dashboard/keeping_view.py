@@ -9,6 +9,7 @@ from cxrkit.dashboard.services.keeping import Unkept, unkept_forms
 from cxrkit.model.runtimes import SPELT, chosen
 from cxrkit.preset import Preset
 
+_SAME = "Readings are the same."
 _CURE = (
     "Whoever runs the server: let CXRKIT_CACHE name a folder that can be written to, or one that scripts/export.py "
     "--cache has filled, which may then be read-only."
@@ -22,9 +23,9 @@ def note(preset: Preset) -> None:
         st.caption(
             plain(
                 f"Read with {SPELT[chosen('auto')]}, compiled anew at every start of the server {_seconds(found)}: its "
-                "cache folder cannot be written to. Readings are the same."
+                "cache folder cannot be written to."
             ),
-            help=plain(_CURE),
+            help=plain(f"{_SAME} {_CURE}"),
         )
 
 
@@ -34,7 +35,7 @@ def on_card(preset: Preset) -> list[tuple[str, str]]:
     if found is None:
         return []
     if found.possible:
-        why = f"Anew at every start of the server {_seconds(found)}: the cache folder cannot be written to."
+        why = f"Anew at every start of the server {_seconds(found)}: the cache folder cannot be written to. {_SAME}"
     else:
         why = (
             "Not yet, so that nothing can be read here: it is not in the cache, and neither the cache nor the system's "
