@@ -39,10 +39,9 @@ def held(key: str, build: Callable[[Path], CompiledForm]) -> CompiledForm:
             seconds = time.perf_counter() - started
             _forms[key] = form, seconds
             _log.warning(
-                "The cache of compiled forms cannot be written to: a network was compiled for this process alone, in "
-                "%.0f s. Let CXRKIT_CACHE name a folder that can be written to, or one that scripts/export.py --cache "
-                "has filled.",
-                seconds,
+                "The cache of compiled forms cannot be written to: a network was compiled for this process alone. Let "
+                "CXRKIT_CACHE name a folder that can be written to, or one that scripts/export.py --cache has filled.",
+                extra={"milliseconds": round(1000 * seconds)},
             )
         return _forms[key][0]
 

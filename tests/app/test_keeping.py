@@ -56,7 +56,7 @@ def unwritable(tmp_path: Path) -> Path:
 @pytest.fixture
 def dashboard(app_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AppTest]:
     """A server that has just started, before its first page."""
-    monkeypatch.setattr("cxrkit.preset.WEIGHTS", app_folder)
+    monkeypatch.setattr("cxrkit.preset_folders.WEIGHTS", app_folder)
     st.cache_resource.clear()
     lungs._finder.cache_clear()
     yield AppTest.from_file(str(REPOSITORY / "streamlit_app.py"), default_timeout=60)

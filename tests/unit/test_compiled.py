@@ -26,6 +26,7 @@ from cxrkit.model.compiled import BINARY, RECORD, TRUNK, Blueprint, can_be_kept,
 from cxrkit.model.manager import XRayModelManager
 from cxrkit.model.openvino_core import core
 from cxrkit.preset import Preset
+from cxrkit.serving.rest.logs import JsonLines
 from tests.conftest import REPOSITORY
 
 ABSENT = ("tensorflow", "keras", "streamlit", "plotly")
@@ -105,8 +106,10 @@ def test_a_form_that_cannot_be_kept_is_built_once_held_and_said(unwritable, tiny
     monkeypatch.setattr(tempfile, "tempdir", str(place))
     manager = XRayModelManager(tiny)
     assert list(place.iterdir()) == []
-    (said,) = {r.getMessage().split(" in ")[0] for r in caplog.records if r.name == unkept.__name__}
-    assert said.endswith("cannot be written to: a network was compiled for this process alone,")
+    lines = [json.loads(JsonLines().format(r)) for r in caplog.records if r.name == unkept.__name__]
+    (said,) = {line["event"] for line in lines}
+    assert "a network was compiled for this process alone" in said
+    assert all(line["milliseconds"] > 0 for line in lines), "the API's log tells, too, what it took"
     assert str(tmp_path) not in caplog.text
     monkeypatch.setattr(compiled, "_build_here", refuse)
     assert compiled_form(blueprint) is compiled_form(blueprint)

@@ -530,3 +530,13 @@ def test_importing_the_api_is_light() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_what_models_log_becomes_json_lines_too() -> None:
+    from cxrkit.serving.rest.logs import JsonLines, configure
+
+    configure()
+    (handler,) = {h for h in logging.getLogger("cxrkit.model").handlers if isinstance(h.formatter, JsonLines)}
+    assert handler in logging.getLogger("cxrkit.api").handlers
+    configure()
+    assert logging.getLogger("cxrkit.model").handlers.count(handler) == 1

@@ -21,7 +21,7 @@ class JsonLines(logging.Formatter):
 
 
 def configure() -> None:
-    """Write the API's log as JSON lines, unless whoever runs the server has set up a log for it."""
+    """Write what the API and the models log as JSON lines, unless whoever runs the server has set up a log for it."""
     log = logging.getLogger("cxrkit.api")
     if log.handlers:
         return
@@ -30,3 +30,4 @@ def configure() -> None:
     log.addHandler(handler)
     log.setLevel(logging.INFO)
     log.propagate = False
+    logging.getLogger("cxrkit.model").addHandler(handler)
