@@ -10,12 +10,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from cxrkit.card import STRICT
 from cxrkit.data.table import read_table
-from cxrkit.errors import ManifestError, OperatingPointMismatch
+from cxrkit.errors import ManifestError
 from cxrkit.evaluation.bootstrap import REPLICATES
 from cxrkit.evaluation.identity_free import unlinked
 from cxrkit.evaluation.measures import Stamp
@@ -24,6 +23,7 @@ from cxrkit.evaluation.predictions import patient_keys
 from cxrkit.evaluation.schema import Comparison, Evaluation, Source
 from cxrkit.preset import Preset
 from cxrkit.serving.judging import PREDICTIONS
+from cxrkit.serving.kept_file import load_kept, save_kept
 from cxrkit.serving.kept_scores import check_rows, kept_splits
 
 COMPARISONS = "comparisons.json"
@@ -58,18 +58,8 @@ def kept_comparisons(preset: Preset) -> tuple[KeptComparison, ...]:
     OperatingPointMismatch
         It was made with other weights.
     """
-    path = Path(preset.folder) / COMPARISONS
-    if not path.is_file():
-        return ()
-    try:
-        kept = TypeAdapter(KeptComparisons).validate_json(path.read_bytes())
-    except ValidationError:
-        raise ManifestError(f"The file {COMPARISONS} of preset {preset.name!r} is malformed.", _REMEDY) from None
-    if kept.weights_sha256 != preset.weights_sha256:
-        raise OperatingPointMismatch(
-            f"The comparisons of preset {preset.name!r} were made with other weights than its own.", _REMEDY
-        )
-    return kept.comparisons
+    kept = load_kept(preset, COMPARISONS, KeptComparisons, _REMEDY)
+    return () if kept is None else kept.comparisons
 
 
 def keep_comparison(
@@ -124,6 +114,5 @@ def keep_comparison(
     whole = KeptComparisons(
         preset.weights_sha256, tuple(sorted((*others, found), key=lambda one: (one.split, one.other)))
     )
-    text = TypeAdapter(KeptComparisons).dump_json(whole, indent=1) + b"\n"
-    (Path(preset.folder) / COMPARISONS).write_bytes(text)
+    save_kept(preset, COMPARISONS, whole)
     return found

@@ -14,18 +14,18 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from cxrkit.card import STRICT, Count, Name
 from cxrkit.data.table import parse_table, read_table
-from cxrkit.errors import ManifestError, OperatingPointMismatch
+from cxrkit.errors import ManifestError
 from cxrkit.evaluation.identity_free import unlinked
 from cxrkit.evaluation.metrics import auroc
 from cxrkit.evaluation.operating_points import at_threshold
 from cxrkit.evaluation.schema import EVALUATION, Evaluation
 from cxrkit.evaluation.validation import Scores
 from cxrkit.preset import Preset
+from cxrkit.serving.kept_file import load_kept, save_kept
 
 SCORES = "scores.json"
 _REMEDY = "Restore it from the release (git checkout weights), or keep the rows again with scripts/keep_scores.py."
@@ -61,18 +61,8 @@ def kept_splits(preset: Preset) -> tuple[KeptSplit, ...]:
     OperatingPointMismatch
         It was made with other weights.
     """
-    path = Path(preset.folder) / SCORES
-    if not path.is_file():
-        return ()
-    try:
-        kept = TypeAdapter(KeptScores).validate_json(path.read_bytes())
-    except ValidationError:
-        raise ManifestError(f"The file {SCORES} of preset {preset.name!r} is malformed.", _REMEDY) from None
-    if kept.weights_sha256 != preset.weights_sha256:
-        raise OperatingPointMismatch(
-            f"The judged rows of preset {preset.name!r} were scored by other weights than its own.", _REMEDY
-        )
-    return kept.splits
+    kept = load_kept(preset, SCORES, KeptScores, _REMEDY)
+    return () if kept is None else kept.splits
 
 
 def load_scores(preset: Preset, kept: KeptSplit) -> pd.DataFrame:
@@ -125,7 +115,7 @@ def keep_scores(
     others = tuple(other for other in kept_splits(preset) if other.split != split)
     (Path(preset.folder) / name).write_bytes(text)
     whole = KeptScores(preset.weights_sha256, tuple(sorted((*others, kept), key=lambda one: one.file)))
-    (Path(preset.folder) / SCORES).write_bytes(TypeAdapter(KeptScores).dump_json(whole, indent=1) + b"\n")
+    save_kept(preset, SCORES, whole)
     return kept
 
 
