@@ -16,7 +16,7 @@ AdamW, clipped gradients, weighted cross-entropy) against the same step in plain
 stage on cached features against one that runs the backbone again. Needs `pip install -r requirements-torch.txt`.
 --precision auto computes in bfloat16 where the processor can, else both sides in float32.
 
-Times are medians; the ratios of a reading, and the cold start, are of the fastest rounds.
+Times are medians; the ratios of a reading are of the fastest tenth of turns, the cold start of the fastest.
 
 Prints a table and, with --json FILE, writes the same numbers with machine and versions. Absolute times
 depend on the machine and its load; the ratios are the claim.
