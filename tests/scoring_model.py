@@ -41,8 +41,8 @@ class PixelModel:
         self.batches: list[int] = []
         self._turn = threading.Lock()
 
-    def preprocess(self, radiograph):
-        return np.array([[radiograph.pixels.mean(), radiograph.pixels[0, 0]]], np.float32)
+    def preprocess_many(self, radiographs):
+        return np.array([[image.pixels.mean(), image.pixels[0, 0]] for image in radiographs], np.float32)
 
     def features(self, tensor):
         with self._turn:
@@ -62,7 +62,7 @@ class PixelModel:
         return Reading(Prediction(scores), {}, quality, radiograph.notes, (), *sums)
 
     def read(self, radiograph, *, correct=True):
-        reading = self.scored(self.preprocess(radiograph)[0], radiograph, ())
+        reading = self.scored(self.preprocess_many([radiograph])[0], radiograph, ())
         return reading if not correct else _turned(reading)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cxrkit.errors import TrainConfigError
-from cxrkit.imaging.preprocessing import to_tensor
+from cxrkit.imaging.preprocessing import to_tensor, to_tensors
 from cxrkit.imaging.quality import corrected
 from cxrkit.model.compiled import Blueprint, compiled_form
 from cxrkit.model.dropout import DropoutDraws
@@ -139,6 +139,10 @@ class XRayModelManager:
         """Network input: float32 of shape (1, S, S, 3)."""
         return to_tensor(radiograph, self.preset)
 
+    def preprocess_many(self, radiographs: Sequence[Radiograph]) -> Floats:
+        """Network input of n radiographs: float32 of shape (n, S, S, 3)."""
+        return to_tensors(radiographs, self.preset)
+
     def get_gradcam_layer(self) -> str:
         """Name of the layer whose feature maps are explained."""
         return self.preset.feature_layer
@@ -171,9 +175,9 @@ class XRayModelManager:
         """Predictions in the order of the radiographs, computed in batches; holds one batch in memory."""
         if batch_size < 1:
             raise ValueError("batch_size must be at least 1")
-        tensors = (self.preprocess(r) for r in radiographs)
-        while batch := list(islice(tensors, batch_size)):
-            for logits in self.head.logits(self.runtime.features(np.concatenate(batch))):
+        remaining = iter(radiographs)
+        while batch := list(islice(remaining, batch_size)):
+            for logits in self.head.logits(self.runtime.features(self.preprocess_many(batch))):
                 yield self._writer.prediction(logits)
 
     def explain(self, radiograph: Radiograph, finding: str) -> Explanation:

@@ -64,8 +64,8 @@ class Model(Protocol):
         """What computes feature maps."""
         ...
 
-    def preprocess(self, radiograph: Radiograph) -> Floats:
-        """(1, S, S, 3)."""
+    def preprocess_many(self, radiographs: Sequence[Radiograph]) -> Floats:
+        """(n, S, S, 3)."""
         ...
 
     def score_features(self, features: Floats, radiographs: Sequence[Radiograph]) -> list[Reading]:
@@ -121,7 +121,6 @@ class _Prepared:
     entry: Entry
     sha256: str | None = None
     radiograph: Radiograph | None = None
-    tensor: Floats | None = None
     error: CxrError | None = None
     code: str = ""
 
@@ -176,11 +175,12 @@ class Scorer:
                 rows = []
 
     def _rows(self, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, list[dict[str, Any]]]]:
-        """Rows by batches, in their order. One batch more is at work than the network takes at once, so that what
-        follows the network is done beside it."""
+        """Rows by batches, in their order. Two batches more are at work than the network takes at once: one is behind
+        the network already, and one waits before it, so that it finds something even when the batches ahead end
+        together."""
         files = ((chunk, entry) for chunk in chunks for entry in chunk.entries)
         at_work: deque[tuple[Chunk, Future[list[dict[str, Any]]]]] = deque()
-        most = self._model.runtime.streams + 1
+        most = self._model.runtime.streams + 2
         with ThreadPoolExecutor(most, "read") as threads:
             for batch in self._batches(in_order(self._prepare, files, self._how.decoders, 2 * self._how.batch)):
                 at_work.append((batch[0].chunk, threads.submit(self._read, batch)))
@@ -207,8 +207,7 @@ class Scorer:
         try:
             data = self._source.read(entry)
             sha256 = hashlib.sha256(data).hexdigest()
-            radiograph = self._decoded(data, entry.file)
-            return _Prepared(chunk, entry, sha256, radiograph, self._model.preprocess(radiograph))
+            return _Prepared(chunk, entry, sha256, self._decoded(data, entry.file))
         except CxrError as error:
             # a copy: the frames of the one that was raised hold the file
             return _Prepared(chunk, entry, sha256, error=type(error)(error.message, error.remedy))
@@ -224,28 +223,29 @@ class Scorer:
         return radiograph
 
     def _read(self, batch: Sequence[_Prepared]) -> list[dict[str, Any]]:
-        tensors = [one.tensor for one in batch if one.tensor is not None]
-        features = self._model.runtime.features(np.concatenate(tensors)) if tensors else None
         known = [one.radiograph for one in batch if one.radiograph is not None]
-        readings: list[Reading | None] = [None] * len(known)
-        if features is not None:
+        readings: Iterator[Reading | None] = iter([None] * len(known))
+        if known:
             with contextlib.suppress(Exception):  # each is then scored by itself, and only the one that fails does
-                readings = [*self._model.score_features(features, known)]
-        rows, place = [], 0
+                readings = iter(self._scored(known))
+        rows = []
         for one in batch:
             if one.error is not None:
                 row = failure_row(one.entry.file, one.sha256, one.error, self._model.preset, one.code)
             else:
-                assert features is not None
                 assert one.radiograph is not None
-                row = self._row(one, one.radiograph, features[place : place + 1], readings[place])
-                place += 1
+                row = self._row(one, one.radiograph, next(readings))
             rows.append(row)
         return rows
 
-    def _row(self, one: _Prepared, radiograph: Radiograph, features: Floats, scored: Reading | None) -> dict[str, Any]:
+    def _scored(self, radiographs: Sequence[Radiograph]) -> list[Reading]:
+        # what each step does for all files of a batch at once finds its code and its arrays in the processor's cache
+        features = self._model.runtime.features(self._model.preprocess_many(radiographs))
+        return self._model.score_features(features, radiographs)
+
+    def _row(self, one: _Prepared, radiograph: Radiograph, scored: Reading | None) -> dict[str, Any]:
         try:
-            reading = scored or self._model.score_features(features, [radiograph])[0]
+            reading = scored or self._scored([radiograph])[0]
             if reading.quality.proposed:  # hardly ever, so that it may cost two more passes
                 reading = self._model.read(radiograph, correct=self._how.correct)
             if reading.quality.refused and self._how.override:

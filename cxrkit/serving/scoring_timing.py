@@ -11,8 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from cxrkit.imaging.loading import load_radiograph
 from cxrkit.serving.scoring_pipeline import Chunk, How, Model, Scorer
 from cxrkit.serving.scoring_sources import SourceSpec
@@ -47,7 +45,7 @@ def compare(
     entries = tuple(opened.entries())
     entries = tuple(entries[len(entries) * k // files] for k in range(files)) if len(entries) > files else entries
     radiographs = [load_radiograph(opened.read(entry)) for entry in entries[: how.batch]]
-    batch = np.concatenate([model.preprocess(radiograph) for radiograph in radiographs])
+    batch = model.preprocess_many(radiographs)
     scorer = Scorer(model, opened, how)
 
     def score() -> None:

@@ -303,7 +303,7 @@ def test_batches_are_of_a_part_each(folder, tmp_path):
     model = PixelModel()
     run(folder, tmp_path / "r.parquet", model=model, match="*.png")  # 9 files, one of them empty
     # parts of a.png, empty.png, b/0.png, b/1.png; of b/2.png to b/5.png; of b/c/dark.png
-    assert model.batches == [2, 1, 3, 1, 1]
+    assert sorted(model.batches) == sorted([2, 1, 3, 1, 1])  # in whatever order threads come to the network
 
 
 def test_scoring_is_timed_against_the_bare_network(folder):
