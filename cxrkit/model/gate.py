@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -81,6 +82,11 @@ def lung_shape(mask: Mask | None) -> Floats:
     if mask is None:
         return np.zeros(GRID * GRID, np.float32)
     return cv2.resize(mask.astype(np.float32), (GRID, GRID), interpolation=cv2.INTER_AREA).ravel()
+
+
+def _product(rows: Floats, matrix: Floats) -> Floats:
+    """``rows @ matrix``, each row by itself: a product of several is not rounded like that of one."""
+    return np.concatenate([row @ matrix for row in rows[:, None]])
 
 
 def _smallest(values: Floats) -> Floats:
@@ -167,7 +173,7 @@ class Gate:
     def _logits(self, described: Floats) -> tuple[Floats, Floats]:
         """(n, D) descriptors -> the same standardised, and their (n, C) logits."""
         standard = (described - self.centre) / self.scale
-        return standard, np.asarray(standard @ self.kernel + self.bias, np.float32)
+        return standard, np.asarray(_product(standard, self.kernel) + self.bias, np.float32)
 
     def _scores(self, standard: Floats, logits: Floats, shapes: Floats) -> Floats:
         """`scores` of what `_logits` gives."""
@@ -175,12 +181,12 @@ class Gate:
         groups = np.add.reduceat(share, _GROUPS, axis=1)[:, 1:] / share.sum(axis=1, keepdims=True)
         groups = np.minimum(np.maximum(groups, 1e-12), 1 - 1e-7)
         around = standard - self.upright
-        along = around @ self.axes
+        along = _product(around, self.axes)
         beyond = np.sqrt(np.maximum((around**2).sum(axis=1) - (along**2).sum(axis=1), 0) / around.shape[1])
         at = along / self.spread
-        squares = (at**2).sum(axis=1)[:, None] - 2 * at @ self.references.T + self._reference_squares
+        squares = (at**2).sum(axis=1)[:, None] - _product(2 * at, self.references.T) + self._reference_squares
         nearest = np.sqrt(np.maximum(_smallest(squares), 0)).mean(axis=1)
-        overlap = 2 * shapes @ self.shapes.T
+        overlap = _product(2 * shapes, self.shapes.T)
         both = (shapes**2).sum(axis=1)[:, None] + self._shape_squares
         unlike = _smallest(1 - overlap / np.maximum(both, 1e-6)).mean(axis=1)
         scores = np.empty((len(standard), len(self.limits)), np.float32)
@@ -194,11 +200,19 @@ class Gate:
 
     def judge(self, described: Floats, lungs: Mask | None) -> Verdict:
         """The verdict on one (1, D) descriptor and the lungs of the same picture; None where nothing looks for them."""
+        return self.verdicts(described, [lungs])[0]
+
+    def verdicts(self, described: Floats, lungs: Sequence[Mask | None]) -> list[Verdict]:
+        """`judge` of n pictures, from their (n, D) descriptors."""
         standard, logits = self._logits(described)
-        scores, limits = self._scores(standard, logits, lung_shape(lungs)[None])[0], self.limits
+        scores = self._scores(standard, logits, np.stack([lung_shape(mask) for mask in lungs]))
+        return [self._verdict(*each) for each in zip(scores, logits[:, :SCREEN].argmax(axis=1), lungs, strict=True)]
+
+    def _verdict(self, scores: Floats, turned: int, lungs: Mask | None) -> Verdict:
+        """From (6,) scores and the number of the most probable placement, upright included."""
+        limits = self.limits
         if lungs is None:
             scores[2] = 0
-        turned = int(logits[0, :SCREEN].argmax())  # the most probable placement, upright included
         misplaced, screen, other = (bool(over) for over in scores[DISTANCES:] > limits[DISTANCES:])
         # where a picture lies wrongly, its lungs have another shape, and nothing is lost by a second look
         misplaced |= bool(scores[2] > limits[2]) and not (screen or other)

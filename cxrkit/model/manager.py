@@ -242,9 +242,9 @@ class XRayModelManager:
         draws = None if self._dropout is None else self._dropout.logits(trace.averages[0])
         prediction = self._writer.prediction(self.head.behind_average(trace.averages)[0], draws)
         maps = grad_cam(features[0], self.head.weights_of(trace))
-        described = descriptor(trace.pooled)
+        (verdict,) = self._writer.verdicts(descriptor(trace.pooled), [lungs])
         return replace(
-            self._writer.scored(prediction, described, radiograph, lungs),
+            self._writer.scored(prediction, verdict, radiograph, lungs),
             explanations=self._writer.explanations(maps, radiograph, lungs),
             lungs=lungs,
             dropout=None if self._dropout is None else self._dropout.record,
@@ -256,23 +256,16 @@ class XRayModelManager:
         For many files, of which nobody looks at a map. Probabilities and quality report are those of `read_features`.
         """
         pooled = self.head.before_average(features)
-        described = descriptor(pooled)
         averages = np.asarray(pooled.mean(axis=(1, 2), dtype=np.float32))
         lungs = (
             [None] * len(radiographs)
             if self.lungs is None
             else self.lungs.masks([lung_tensor(radiograph) for radiograph in radiographs])
         )
-        return [
-            self._writer.scored(
-                # each by itself: a product of several rows is not rounded like that of one
-                self._writer.prediction(self.head.behind_average(averages[k : k + 1])[0]),
-                described[k : k + 1],
-                radiograph,
-                lungs[k],
-            )
-            for k, radiograph in enumerate(radiographs)
-        ]
+        # each by itself: a product of several rows is not rounded like that of one
+        logits = [self.head.behind_average(row)[0] for row in averages[:, None]]
+        predictions, verdicts = map(self._writer.prediction, logits), self._writer.verdicts(descriptor(pooled), lungs)
+        return [*map(self._writer.scored, predictions, verdicts, radiographs, lungs)]
 
     @property
     def _writer(self) -> ReadingWriter:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy.typing as npt
 from cxrkit.imaging.preprocessing import covered_box
 from cxrkit.imaging.quality import check_picture
 from cxrkit.model.dropout import percentiles
-from cxrkit.model.gate import Gate
+from cxrkit.model.gate import Gate, Verdict
 from cxrkit.model.lungs import EDGE_LIMIT, Mask, edge_share, outside_shares, share_inside
 from cxrkit.model.runtimes import Precision
 from cxrkit.preset import Preset
@@ -39,12 +40,18 @@ class ReadingWriter:
     gate: Gate | None
     precision: Precision
 
-    def scored(self, prediction: Prediction, described: Floats, radiograph: Radiograph, lungs: Mask | None) -> Reading:
-        """A reading without maps, from what was predicted and the (1, D) descriptor."""
+    def verdicts(self, described: Floats, lungs: Sequence[Mask | None]) -> Sequence[Verdict | None]:
+        """What the gate says of n pictures, from their (n, D) descriptors and their lungs; None without a gate."""
+        return [None] * len(lungs) if self.gate is None else self.gate.verdicts(described, lungs)
+
+    def scored(
+        self, prediction: Prediction, verdict: Verdict | None, radiograph: Radiograph, lungs: Mask | None
+    ) -> Reading:
+        """A reading without maps, from what was predicted and what `verdicts` gave."""
         return Reading(
             prediction=prediction,
             explanations={},
-            quality=self.quality(radiograph, described, lungs),
+            quality=self._quality(radiograph, verdict, lungs),
             notes=radiograph.notes,
             warnings=self.preset.population.mismatches(radiograph.age_band, radiograph.view),
             preset=self.preset.name,
@@ -78,17 +85,16 @@ class ReadingWriter:
             )
         }
 
-    def quality(self, radiograph: Radiograph, described: Floats, lungs: Mask | None) -> QualityReport:
-        """The report on one picture as it lies, from its (1, D) descriptor and its lungs."""
+    def _quality(self, radiograph: Radiograph, verdict: Verdict | None, lungs: Mask | None) -> QualityReport:
+        """The report on one picture as it lies."""
         issues = list(check_picture(radiograph))
         if lungs is not None and not lungs.any():
             # of 600 training and validation radiographs of four sets, lungs were found in every one
             issues.append(QualityIssue("no-lungs", "warn" if self.gate is None else "refuse"))
         elif lungs is not None and edge_share(lungs) > EDGE_LIMIT:
             issues.append(QualityIssue("cropped", "warn"))
-        if self.gate is None:
+        if verdict is None:
             return QualityReport(ordered(issues))
-        verdict = self.gate.judge(described, lungs)
         if verdict.proposed:
             issues += [QualityIssue("inverted" if s == "invert" else "rotated", "warn") for s in verdict.proposed]
         else:
