@@ -242,7 +242,11 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
         if not Path(path).is_file():  # a pipe or a device could block for ever
             raise refusal
         with Path(path).open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
+            size = os.fstat(stream.fileno()).st_size
+            # a buffer of the largest size would be mapped and unmapped, at which other threads wait for each other
+            data = stream.read(min(size, MAX_BYTES) + 1)
+            if len(data) > size:  # it has grown, or does not say its size
+                data += stream.read(MAX_BYTES + 1 - len(data))
     except (OSError, ValueError):
         raise refusal from None
     check_bytes(len(data))

@@ -10,7 +10,8 @@ from __future__ import annotations
 import atexit
 import re
 import threading
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,10 @@ MOST_PROCESSES = 2
 
 MOST_FILES = 1000
 """Files after which a process is replaced, so that what one left behind does not last."""
+
+
+FEW_BYTES = 2**20
+"""Of files that are handed to a process together."""
 
 
 class Pool:
@@ -73,9 +78,40 @@ class Pool:
         With `patient` the file waits for its turn as long as that takes, which is never for ever: whoever has the turn
         has `seconds`.
         """
-        check_bytes(len(data))
-        suffix = Path(name).suffix.lower()
-        suffix = suffix if re.fullmatch(r"\.[a-z0-9]{1,8}", suffix) else ""
+        (result,) = self._ask([(data, _suffix(name))], alternatives, seconds, patient)
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    def load_several(self, files: Sequence[tuple[bytes, str]]) -> Iterator[Any]:
+        """`load` for the bytes and names of several files, of which small ones are handed to a process together.
+
+        A process that is woken for each file anew finds nothing of what it needs in the processor's cache, which costs
+        as much as decoding a small file. Gives the results in order; where a file was refused, the error in its place.
+        As `load` with `patient`.
+        """
+        rest = deque((data, _suffix(name)) for data, name in files)
+        while rest:
+            few = _together(rest)
+            try:
+                results = self._ask(few, False, SECONDS, True)
+            except Exception as error:
+                # which of them it was is not known
+                results = [error] if len(few) == 1 else [self._alone(file) for file in few]
+            for result in results:
+                rest.popleft()
+                yield result
+
+    def _alone(self, file: tuple[bytes, str]) -> Any:
+        try:
+            return self._ask([file], False, SECONDS, True)[0]
+        except Exception as error:
+            return error
+
+    def _ask(self, files: Sequence[tuple[bytes, str]], alternatives: bool, seconds: float, patient: bool) -> list[Any]:
+        """What a process gives for the first of some files: see `WorkerProcess.load`."""
+        for data, _ in files:
+            check_bytes(len(data))
         if not self._turns.acquire(timeout=None if patient else seconds):
             raise Overloaded(  # of this computer, so that nobody takes the file for a bad one
                 "The file was not read, because others are being read and take long.", "Try again in a minute."
@@ -83,7 +119,7 @@ class Pool:
         try:
             child = self._take()
             try:
-                return child.load(data, suffix, alternatives, seconds)
+                return child.load(files, alternatives, seconds)
             finally:
                 self._give_back(child)
         finally:
@@ -147,6 +183,23 @@ class Pool:
             return child
         successor, self._successor = self._successor, None
         return successor
+
+
+def _suffix(name: str) -> str:
+    suffix = Path(name).suffix.lower()
+    return suffix if re.fullmatch(r"\.[a-z0-9]{1,8}", suffix) else ""
+
+
+def _together(files: Iterable[tuple[bytes, str]]) -> list[tuple[bytes, str]]:
+    """The first file, and as many after it as have no more than `FEW_BYTES` with it."""
+    size = 0
+    few: list[tuple[bytes, str]] = []
+    for file in files:
+        size += len(file[0])
+        if few and size > FEW_BYTES:
+            break
+        few.append(file)
+    return few
 
 
 _pool = Pool()

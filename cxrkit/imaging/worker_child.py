@@ -9,6 +9,7 @@ from __future__ import annotations
 import signal
 import sys
 import traceback
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,9 @@ JPEG_2000 = "1.2.840.10008.1.2.4.90"
 MEMORY = 3 * 2**30
 """Bytes of address space. The hungriest picture of 100 million pixels takes 2.4 * 2^30: decision 0017."""
 
+ENOUGH = 2**24
+"""Bytes of pictures after which an answer is sent, though more files were asked about: memory is bounded."""
+
 GRACE = 5.0
 """Seconds that the parent has to end this process itself."""
 
@@ -45,14 +49,12 @@ def prepare() -> None:
         Decoding.of(load_radiograph(data))
 
 
-def answer(data: bytes, request: dict[str, Any]) -> tuple[dict[str, Any], list[Array]]:
+def answer(data: bytes, suffix: str, alternatives: bool) -> tuple[dict[str, Any], list[Array]]:
     """What to send back about a file: what was read, an error for the reader, or where a defect lies."""
     arrays: list[Array] = []
-    name = f"file{request['suffix']}"
+    name = f"file{suffix}"
     try:
-        read = (
-            load_with_alternatives(data, name=name) if request["alternatives"] else (load_radiograph(data, name=name),)
-        )
+        read = load_with_alternatives(data, name=name) if alternatives else (load_radiograph(data, name=name),)
         return {"read": plain(Decoding.of(*read), arrays)}, arrays
     except CxrError as error:
         return {"error": type(error).__name__, "message": error.message, "remedy": error.remedy}, []
@@ -60,6 +62,17 @@ def answer(data: bytes, request: dict[str, Any]) -> tuple[dict[str, Any], list[A
         frames = traceback.extract_tb(error.__traceback__)[-8:]
         places = [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in reversed(frames)]
         return {"defect": type(error).__name__, "places": " < ".join(places)}, []
+
+
+def answers(files: deque[tuple[bytes, str]], alternatives: bool) -> tuple[dict[str, Any], list[Array]]:
+    """What to send back about the first files, at least one, until what was read of them takes `ENOUGH` bytes."""
+    heads: list[dict[str, Any]] = []
+    arrays: list[Array] = []
+    while files and (not heads or sum(array.nbytes for array in arrays) < ENOUGH):
+        head, more = answer(*files.popleft(), alternatives)
+        heads.append(head)
+        arrays += more
+    return {"answers": heads}, arrays
 
 
 def main() -> int:
@@ -72,12 +85,12 @@ def main() -> int:
     while True:
         try:
             request = channel.head()
-            data = channel.receive(request["bytes"])
+            files = deque((channel.receive(file["bytes"]), file["suffix"]) for file in request["files"])
         except (EOFError, OSError):
             return 0
         end_after(request["seconds"] + GRACE)
-        head, arrays = answer(data, request)
-        del data
+        head, arrays = answers(files, request["alternatives"])
+        files.clear()
         try:
             channel.send(head, arrays)
         except OSError:

@@ -29,7 +29,8 @@ MOST_RESIDENT = 2**29
 """Bytes in memory, between files, beyond which a process is replaced; a new one has about 2^27."""
 
 MOST_ANSWER = 8 * MAX_PIXELS
-"""Bytes of an answer's arrays: four per pixel, and as much again for what may accompany the picture."""
+"""Bytes of an answer's arrays, of all files together: four per pixel of the largest picture, and as much again for what
+may accompany it."""
 
 OF_A_FILE = (RadiographError, DisplayUnknown)
 """What a file may be said to be wrong with. A process that it took over could else have it read again and again."""
@@ -54,7 +55,7 @@ class WorkerDefect(RuntimeError):
 
 
 class WorkerProcess:
-    """One process that decodes one file at a time.
+    """One process that decodes files, one after the other.
 
     Attributes
     ----------
@@ -66,32 +67,45 @@ class WorkerProcess:
         self._channel, self.process = Channel.to_child(command, environment())
         self._lock = threading.Lock()
         self._ready = self._expired = self._stopped = False
+        self._room = 0  # bytes that arrays of an answer may still take
         self.files = 0
 
-    def load(self, data: bytes, suffix: str, alternatives: bool, seconds: float) -> Any:
-        """Have a file decoded; see `load_untrusted`."""
+    def load(self, files: Sequence[tuple[bytes, str]], alternatives: bool, seconds: float) -> list[Any]:
+        """Have files decoded; see `load_untrusted`.
+
+        Parameters
+        ----------
+        files
+            The bytes and the extension of each.
+        alternatives
+            Whether the other displays are wanted, too.
+        seconds
+            For all of them.
+
+        Returns
+        -------
+        list
+            What was read of the first files, of at least one; where one was refused, the error stands in its place.
+        """
         if not self._ready:
             self._await_start()
-        self.files += 1
-        request = {"bytes": len(data), "suffix": suffix, "alternatives": alternatives, "seconds": seconds}
+        self.files += len(files)
+        sizes = [{"bytes": len(data), "suffix": suffix} for data, suffix in files]
+        request = {"files": sizes, "alternatives": alternatives, "seconds": seconds}
         try:
             with _deadlines.within(seconds, self._expire):
-                self._channel.send(request, [data])
-                head = self._channel.head()
-                if "read" in head:
-                    read = record(head["read"], Decoding, self._receive, MAX_PIXELS, MOST_ANSWER)
-                    return (read.radiograph, read.alternatives) if alternatives else read.radiograph
+                self._channel.send(request, [data for data, _ in files])
+                heads = self._channel.head().get("answers")
+                if not isinstance(heads, list) or not 1 <= len(heads) <= len(files):
+                    raise Malformed
+                self._room = MOST_ANSWER
+                return [self._result(head, alternatives) for head in heads]
         except (EOFError, OSError, Malformed, MemoryError) as error:
             self.stop()
             _refuse(self._expired, isinstance(error, MemoryError), seconds)
         except BaseException:  # what is left of the answer must not be taken for that about another file
             self.stop()
             raise
-        try:
-            _raise(head)
-        except Malformed:
-            self.stop()
-            _refuse(self._expired, False, seconds)
 
     def alive(self) -> bool:
         """Whether it can be given a file."""
@@ -132,7 +146,16 @@ class WorkerProcess:
         if not self._ready:
             raise WorkerDefect("No start")
 
+    def _result(self, head: Any, alternatives: bool) -> Any:
+        if not isinstance(head, dict):
+            raise Malformed
+        if "read" not in head:
+            return _error(head)
+        read = record(head["read"], Decoding, self._receive, MAX_PIXELS, self._room)
+        return (read.radiograph, read.alternatives) if alternatives else read.radiograph
+
     def _receive(self, array: npt.NDArray[Any]) -> None:
+        self._room -= array.nbytes
         if array.size:
             self._channel.receive_into(array.data.cast("B"))
 
@@ -158,18 +181,19 @@ def _refuse(expired: bool, exhausted: bool, seconds: float) -> NoReturn:
     ) from None
 
 
-def _raise(head: dict[str, Any]) -> NoReturn:
-    """The error that a child reports; `Malformed` where it reports none."""
+def _error(head: dict[str, Any]) -> Exception:
+    """The error that a child reports; raises `Malformed` where it reports none."""
     if not all(isinstance(value, str) and len(value) <= _WORDS for value in head.values()):
         raise Malformed
     if set(head) == {"error", "message", "remedy"}:
         kind = getattr(cxrkit.errors, head["error"], None)
         if not isinstance(kind, type) or not issubclass(kind, OF_A_FILE):
             raise Malformed
-        raise kind(head["message"], head["remedy"])
+        error: Exception = kind(head["message"], head["remedy"])
+        return error
     if set(head) == {"defect", "places"} and re.fullmatch(r"\w+", head["defect"]):
         known = re.fullmatch(r"[\w.:<> ]*", head["places"])
-        raise WorkerDefect(head["defect"], head["places"] if known else "")
+        return WorkerDefect(head["defect"], head["places"] if known else "")
     raise Malformed
 
 

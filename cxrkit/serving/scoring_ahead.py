@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from typing import TypeVar
 
 MOST_BYTES = 2**29
@@ -15,30 +16,44 @@ I = TypeVar("I")  # noqa: E741 - of what goes in
 O = TypeVar("O")  # noqa: E741 - of what comes out
 
 
-def in_order(work: Callable[[I], O], items: Iterable[I], threads: int, ahead: int) -> Iterator[O]:
-    """Results in the order of the items, computed by threads, at most `ahead` items and `MOST_BYTES` in advance.
+def in_order(
+    work: Callable[[Sequence[I]], Iterator[O]], items: Iterable[I], threads: int, together: int = 1
+) -> Iterator[O]:
+    """Results in the order of the items, computed by threads, at most `MOST_BYTES` of them in advance.
 
     Parameters
     ----------
     work
-        Gives something with a ``size`` in bytes; what it raises is raised here.
+        Gives for some items, one after the other, something with a ``size`` in bytes; what it raises is raised here.
+    threads
+        Which work at the same time.
+    together
+        Items that a thread is handed at once. As many as all threads have at work may wait for one.
     """
     hold = _Hold()
     waiting: deque[Future[O]] = deque()
     source = iter(items)
+    ahead = (threads + 1) * together
 
-    def done(number: int, item: I) -> O:
-        result = work(item)
-        hold.take(number, result.size)  # type: ignore[attr-defined]
-        return result
+    def done(number: int, some: Sequence[I], futures: Sequence[Future[O]]) -> None:
+        try:
+            for place, (future, result) in enumerate(zip(futures, work(some), strict=True)):
+                hold.take(number + place, result.size)  # type: ignore[attr-defined]
+                future.set_result(result)
+        except BaseException as error:
+            for future in futures:
+                if not future.done():
+                    future.set_exception(error)
 
     with ThreadPoolExecutor(threads, "decode") as pool:
         given = 0
         try:
             while True:
-                while len(waiting) < ahead and (item := next(source, hold)) is not hold:
-                    waiting.append(pool.submit(done, given, item))  # type: ignore[arg-type]
-                    given += 1
+                while ahead - len(waiting) >= together and (some := [*islice(source, together)]):
+                    futures: list[Future[O]] = [Future() for _ in some]
+                    pool.submit(done, given, some, futures)
+                    waiting.extend(futures)
+                    given += len(some)
                 if not waiting:
                     return
                 hold.expect(given - len(waiting))
@@ -48,6 +63,10 @@ def in_order(work: Callable[[I], O], items: Iterable[I], threads: int, ahead: in
         finally:
             hold.open()
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+class _Closed(Exception):
+    """Nobody fetches any more."""
 
 
 class _Hold:
@@ -61,6 +80,8 @@ class _Hold:
     def take(self, number: int, size: int) -> None:
         with self._turn:
             self._turn.wait_for(lambda: self._open or number <= self._next or self._held + size <= MOST_BYTES)
+            if self._open:
+                raise _Closed
             self._held += size
 
     def expect(self, number: int) -> None:
@@ -74,7 +95,7 @@ class _Hold:
             self._turn.notify_all()
 
     def open(self) -> None:
-        """Nobody fetches any more."""
+        """Have whoever waits, or comes, raise `_Closed`."""
         with self._turn:
             self._open = True
             self._turn.notify_all()

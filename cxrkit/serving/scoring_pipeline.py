@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from cxrkit.errors import CxrError, TooLarge
 from cxrkit.imaging.loading import load_radiograph
-from cxrkit.imaging.worker import Pool
+from cxrkit.imaging.worker import FEW_BYTES, Pool
 from cxrkit.model.runtimes import Precision
 from cxrkit.preset import Preset
 from cxrkit.radiograph import Radiograph
@@ -182,7 +182,7 @@ class Scorer:
         at_work: deque[tuple[Chunk, Future[list[dict[str, Any]]]]] = deque()
         most = self._model.runtime.streams + 2
         with ThreadPoolExecutor(most, "read") as threads:
-            for batch in self._batches(in_order(self._prepare, files, self._how.decoders, 2 * self._how.batch)):
+            for batch in self._batches(in_order(self._prepare, files, self._how.decoders, self._how.batch)):
                 at_work.append((batch[0].chunk, threads.submit(self._read, batch)))
                 if len(at_work) > most:
                     chunk, rows = at_work.popleft()
@@ -201,26 +201,38 @@ class Scorer:
         if batch:
             yield batch
 
-    def _prepare(self, file: tuple[Chunk, Entry]) -> _Prepared:
-        chunk, entry = file
-        sha256 = None
-        try:
-            data = self._source.read(entry)
-            sha256 = hashlib.sha256(data).hexdigest()
-            return _Prepared(chunk, entry, sha256, self._decoded(data, entry.file))
-        except CxrError as error:
-            # a copy: the frames of the one that was raised hold the file
-            return _Prepared(chunk, entry, sha256, error=type(error)(error.message, error.remedy))
-        except MemoryError:
-            return _Prepared(chunk, entry, sha256, error=TooLarge("The memory did not suffice.", "Score it alone."))
-        except Exception as error:
-            return _Prepared(chunk, entry, sha256, error=_defect(error), code="Defect")
+    def _prepare(self, files: Sequence[tuple[Chunk, Entry]]) -> Iterator[_Prepared]:
+        """Files that are read, one after the other; large ones are not all held at once."""
+        few: list[tuple[Chunk, Entry, bytes | Exception]] = []
+        size = 0
+        for chunk, entry in files:
+            content = self._content(entry)
+            more = 0 if isinstance(content, Exception) else len(content)
+            if few and size + more > FEW_BYTES:
+                yield from self._decoded(few)
+                few, size = [], 0
+            few.append((chunk, entry, content))
+            size += more
+        yield from self._decoded(few)
 
-    def _decoded(self, data: bytes, name: str) -> Radiograph:
-        if self._pool is None:
-            return load_radiograph(data, name=name)
-        radiograph: Radiograph = self._pool.load(data, name, patient=True)
-        return radiograph
+    def _content(self, entry: Entry) -> bytes | Exception:
+        try:
+            return self._source.read(entry)
+        except Exception as error:
+            return error
+
+    def _decoded(self, files: Sequence[tuple[Chunk, Entry, bytes | Exception]]) -> Iterator[_Prepared]:
+        there = [(content, entry.file) for _, entry, content in files if isinstance(content, bytes)]
+        results = map(_trusted, there) if self._pool is None else self._pool.load_several(there)
+        for chunk, entry, content in files:
+            if isinstance(content, Exception):
+                yield _failed(chunk, entry, None, content)
+                continue
+            sha256, result = hashlib.sha256(content).hexdigest(), next(results)
+            if isinstance(result, Exception):
+                yield _failed(chunk, entry, sha256, result)
+            else:
+                yield _Prepared(chunk, entry, sha256, result)
 
     def _read(self, batch: Sequence[_Prepared]) -> list[dict[str, Any]]:
         known = [one.radiograph for one in batch if one.radiograph is not None]
@@ -255,6 +267,22 @@ class Scorer:
             return failure_row(one.entry.file, one.sha256, error, self._model.preset)
         except Exception as error:
             return failure_row(one.entry.file, one.sha256, _defect(error), self._model.preset, "Defect")
+
+
+def _trusted(file: tuple[bytes, str]) -> Radiograph | Exception:
+    try:
+        return load_radiograph(file[0], name=file[1])
+    except Exception as error:
+        return error
+
+
+def _failed(chunk: Chunk, entry: Entry, sha256: str | None, error: Exception) -> _Prepared:
+    if isinstance(error, CxrError):
+        # a copy: the frames of the one that was raised hold the file
+        return _Prepared(chunk, entry, sha256, error=type(error)(error.message, error.remedy))
+    if isinstance(error, MemoryError):
+        return _Prepared(chunk, entry, sha256, error=TooLarge("The memory did not suffice.", "Score it alone."))
+    return _Prepared(chunk, entry, sha256, error=_defect(error), code="Defect")
 
 
 def _defect(error: Exception) -> CxrError:

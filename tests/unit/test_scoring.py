@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import io
+import itertools
 import json
 import random
 import signal
@@ -276,27 +277,52 @@ class Picture:
         self.number, self.size = number, size
 
 
-def test_decoding_is_ahead_of_the_network_within_bounds(monkeypatch):
+@pytest.mark.parametrize("together", [1, 3])
+def test_decoding_is_ahead_of_the_network_within_bounds(together, monkeypatch):
     monkeypatch.setattr(scoring_ahead, "MOST_BYTES", 100)
     begun, lock = [], threading.Lock()
 
-    def work(number):
-        with lock:
-            begun.append(number)
-        return Picture(number, 40)
+    def work(numbers):
+        for number in numbers:
+            with lock:
+                begun.append(number)
+            yield Picture(number, 40)
 
-    found = in_order(work, iter(range(50)), 4, 8)
+    found = in_order(work, iter(range(50)), 4, together)
     for number in range(50):
         assert next(found).number == number
         time.sleep(0.002)
         with lock:
             assert len(begun) <= number + 1 + 2 + 4  # two that are held, and one per thread that waits
     assert next(found, None) is None
-    # one that is larger than all bounds passes, and one that fails is told
-    big = in_order(lambda number: Picture(number, 1000), iter(range(3)), 2, 4)
-    assert [one.number for one in big] == [0, 1, 2]
+
+
+def test_what_is_larger_than_all_bounds_passes_and_what_fails_is_told(monkeypatch):
+    monkeypatch.setattr(scoring_ahead, "MOST_BYTES", 100)
+
+    def big(numbers):
+        return (Picture(1 / number, 1000) for number in numbers)
+
+    assert [one.number for one in in_order(big, iter([1, 2, 4]), 2, 2)] == [1, 0.5, 0.25]
+    found = in_order(big, iter([1, 1, 1, 0, 1]), 2, 2)
+    assert [next(found).number for _ in range(3)] == [1, 1, 1]
     with pytest.raises(ZeroDivisionError):
-        list(in_order(lambda number: 1 // number, iter([0]), 2, 4))
+        next(found)
+
+
+def test_what_nobody_fetches_any_more_is_given_up():
+    begun = []
+
+    def work(numbers):
+        for number in numbers:
+            begun.append(number)
+            time.sleep(0.05)
+            yield Picture(number, 1)
+
+    found = in_order(work, itertools.count(), 1, 100)
+    next(found)
+    found.close()
+    assert len(begun) < 5
 
 
 def test_batches_are_of_a_part_each(folder, tmp_path):
