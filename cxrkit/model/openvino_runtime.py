@@ -107,7 +107,8 @@ class OpenVinoRuntime:
             raise cannot(precision)  # marks are a proposal, which OpenVINO leaves aside where nothing is gained
         self.streams: int = self.compiled.get_property(properties.optimal_number_of_infer_requests()) if bulk else 1
         self._free: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        for _ in range(self.streams):
+        # one more than run side by side waits within OpenVINO, so that none of its threads waits for one of Python's
+        for _ in range(self.streams + bulk):
             self._free.put(self.compiled.create_infer_request())
 
     def features(self, tensor: Floats) -> Floats:
@@ -135,7 +136,7 @@ class OpenVinoRuntime:
             self._free.put(request)
             raise
 
-        def finish() -> Floats:
+        def finish(given: Floats = given) -> Floats:  # which holds the input: OpenVINO only points to it
             try:
                 request.wait()
                 return np.array(request.get_output_tensor(0).data, dtype=np.float32)

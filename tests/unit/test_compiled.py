@@ -258,3 +258,15 @@ def test_for_many_radiographs_calls_run_side_by_side_and_give_the_same(tiny):
     with ThreadPoolExecutor(6) as threads:
         for tensor, found in zip(tensors, threads.map(many.runtime.features, tensors), strict=True):
             np.testing.assert_allclose(found, one.runtime.features(tensor), rtol=1e-4, atol=1e-5)
+
+
+def test_what_was_begun_holds_its_input(tiny):
+    """OpenVINO only points to it: memory that was given back meanwhile would hold something else."""
+    runtime = XRayModelManager(tiny).runtime
+    picture = np.random.default_rng(0).random((1, 64, 64, 3), np.float32)
+    expected = runtime.features(picture)
+    for _ in range(50):
+        finish = runtime.begin(picture.copy())
+        others = [np.full_like(picture, 1e9) for _ in range(8)]
+        np.testing.assert_array_equal(finish(), expected)
+        del others
