@@ -1,10 +1,13 @@
 """The network input: what is shown, how it is resized, and on which scale."""
 
+from types import SimpleNamespace
+
 import cv2
 import numpy as np
 import pytest
 
-from cxrkit.imaging.preprocessing import covered_box, standardise, to_square
+from cxrkit.imaging.preprocessing import covered_box, standardise, to_square, to_tensors
+from cxrkit.radiograph import Radiograph
 
 SIZE = 224
 
@@ -133,6 +136,17 @@ def test_each_image_of_a_batch_is_on_its_own(rule: str) -> None:
     assert batch.shape == (2, 8, 8, 3)
     for image, tensor in zip(images, batch, strict=True):
         np.testing.assert_allclose(standardise(image, rule), tensor, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("rule", ["sample-standard", "unit", "symmetric", "imagenet", "caffe", "xrv"])
+def test_radiographs_that_are_prepared_together_are_as_by_themselves(rule: str) -> None:
+    how = SimpleNamespace(input_size=16, geometry="crop", intensity=rule, border=0.1)
+    pictures = [Radiograph(noise(40, 30 + 5 * k), str(k)) for k in range(3)]
+    tensors = to_tensors(pictures, how)
+    assert (tensors.shape, tensors.dtype) == ((3, 16, 16, 3), np.float32)
+    for picture, tensor in zip(pictures, tensors, strict=True):
+        np.testing.assert_array_equal(standardise(to_square(picture.pixels, "crop", 16, 0.1), rule), tensor)
+    assert to_tensors([], how).shape == (0, 16, 16, 3)
 
 
 def test_unknown_intensity_rules_are_refused() -> None:
