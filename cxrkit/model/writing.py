@@ -51,7 +51,7 @@ class ReadingWriter:
         return Reading(
             prediction=prediction,
             explanations={},
-            quality=self._quality(radiograph, verdict, lungs),
+            quality=self.quality(radiograph, verdict, lungs),
             notes=radiograph.notes,
             warnings=self.preset.population.mismatches(radiograph.age_band, radiograph.view),
             preset=self.preset.name,
@@ -85,7 +85,7 @@ class ReadingWriter:
             )
         }
 
-    def _quality(self, radiograph: Radiograph, verdict: Verdict | None, lungs: Mask | None) -> QualityReport:
+    def quality(self, radiograph: Radiograph, verdict: Verdict | None, lungs: Mask | None) -> QualityReport:
         """The report on one picture as it lies."""
         issues = list(check_picture(radiograph))
         if lungs is not None and not lungs.any():
